@@ -1,0 +1,129 @@
+"""The one place where a database is opened: SQLite by default, PostgreSQL for several processes.
+
+Write transactions are short, start as such, and never nest: none is open while the network is used,
+since the embedded identity service writes to the same file through a connection of its own.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import OperationalError
+
+BUSY_TIMEOUT_MS: Final = 1_000
+"""How long a writer waits for another. Below the 1.5 s that a page gives the identity service."""
+
+# Keeps the log file from staying at the largest size it ever had.
+_WAL_SIZE_LIMIT_BYTES: Final = 32 * 1024 * 1024
+
+_SQLITE_SETTINGS: Final = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL: what was answered survives a power cut
+    "foreign_keys": 1,
+    "busy_timeout": BUSY_TIMEOUT_MS,
+    "journal_size_limit": _WAL_SIZE_LIMIT_BYTES,
+}
+
+
+class DatabaseError(Exception):
+    """Anything that keeps the database from being used."""
+
+
+class DatabaseBusy(DatabaseError):
+    """Other writers held the database for longer than the busy timeout. Try again."""
+
+
+class Database:
+    """Connections for reading and for writing.
+
+    Args:
+        url: any SQLAlchemy URL; `sqlite:///…` or `postgresql+psycopg://…` are tried and tested.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        # Waiting writers of one process starve each other in SQLite's own queue (half a second and
+        # more, measured); a lock in front of it hands on in milliseconds.
+        self._writer = threading.Lock()
+        self._thread = threading.local()
+        self.engine = self._create_engine()
+
+    def _create_engine(self) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
+        engine = create_engine(self.url, pool_size=20, max_overflow=20)
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the data. Nothing done through it is kept."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A write transaction: kept whole at the end of the block, or not at all.
+
+        Raises: DatabaseBusy when it cannot start within BUSY_TIMEOUT_MS. RuntimeError when this
+            thread is already inside one: pass the connection on instead.
+        """
+        if getattr(self._thread, "writing", False):
+            raise RuntimeError("a write transaction is already open in this thread")
+        if not self._writer_ready():
+            raise DatabaseBusy(f"another writer held the database for {BUSY_TIMEOUT_MS} ms")
+        self._thread.writing = True
+        try:
+            with self.engine.connect() as connection:
+                connection = connection.execution_options(higgs_write=True)
+                with _begin(connection):
+                    yield connection
+        finally:
+            self._thread.writing = False
+            if self.is_sqlite:
+                self._writer.release()
+
+    def _writer_ready(self) -> bool:
+        return not self.is_sqlite or self._writer.acquire(timeout=BUSY_TIMEOUT_MS / 1_000)
+
+    def assert_not_writing(self) -> None:
+        """Raises RuntimeError inside a write transaction of this thread. Asked before network calls."""
+        if getattr(self._thread, "writing", False):
+            raise RuntimeError("no network call inside a write transaction")
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _begin(connection: Connection) -> Iterator[None]:
+    try:
+        transaction = connection.begin()
+    except OperationalError as error:
+        if "locked" in str(error.orig):
+            raise DatabaseBusy("another process is writing to the database file") from error
+        raise
+    with transaction:
+        yield
+
+
+def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
+    # Python's sqlite3 would otherwise start transactions by itself, deferred and not before SELECT.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    for name, wanted in _SQLITE_SETTINGS.items():
+        cursor.execute(f"PRAGMA {name} = {wanted}")
+        (found,) = cursor.execute(f"PRAGMA {name}").fetchone()
+        if found != wanted:
+            raise DatabaseError(f"SQLite keeps {name} at {found!r}; the store needs {wanted!r}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("higgs_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

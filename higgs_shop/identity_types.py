@@ -1,0 +1,81 @@
+"""The identity types of the IDSync HTTP API, and the order in which they are looked up by default.
+
+Source: IDSync documentation, "Identity types" and "Default identity priority". The names are the
+HTTP API's; event batches spell one of them differently (`customer_id`), see BATCH_NAMES.
+"""
+
+from typing import Final
+
+CUSTOMER_ID: Final = "customerid"
+EMAIL: Final = "email"
+MOBILE_NUMBER: Final = "mobile_number"
+OTHER: Final = "other"
+DEVICE_APPLICATION_STAMP: Final = "device_application_stamp"
+
+USER_IDENTITY_TYPES: Final = frozenset(
+    {
+        CUSTOMER_ID,
+        EMAIL,
+        MOBILE_NUMBER,
+        "phone_number_2",
+        "phone_number_3",
+        "facebook",
+        "facebookcustomaudienceid",
+        "google",
+        "microsoft",
+        "twitter",
+        "yahoo",
+        OTHER,
+        *(f"other{number}" for number in range(2, 11)),
+    }
+)
+"""Types that name a person."""
+
+DEVICE_IDENTITY_TYPES: Final = frozenset(
+    {
+        DEVICE_APPLICATION_STAMP,
+        "amp_id",
+        "android_aaid",
+        "android_uuid",
+        "fire_aid",
+        "ios_idfa",
+        "ios_idfv",
+        "microsoft_aid",
+        "microsoft_publisher_id",
+        "push_token",
+        "roku_aid",
+        "roku_publisher_id",
+    }
+)
+"""Types that name a device, which people may share."""
+
+IDENTITY_TYPES: Final = USER_IDENTITY_TYPES | DEVICE_IDENTITY_TYPES
+
+DEFAULT_PRIORITY: Final = (
+    CUSTOMER_ID,
+    MOBILE_NUMBER,
+    EMAIL,
+    OTHER,
+    "facebook",
+    "google",
+    "twitter",
+    "microsoft",
+    "yahoo",
+    "ios_idfa",
+    "ios_idfv",
+    "android_aaid",
+    "android_uuid",
+    "roku_aid",
+    "roku_publisher_id",
+    "microsoft_publisher_id",
+    "microsoft_aid",
+    DEVICE_APPLICATION_STAMP,
+)
+"""The documented order; types that it leaves out are looked up after it, in the order of the request."""
+
+BATCH_NAMES: Final = {
+    CUSTOMER_ID: "customer_id",
+    "facebookcustomaudienceid": "facebook_custom_audience_id",
+    **{f"other{number}": f"other_id_{number}" for number in range(2, 11)},
+}
+"""How event batches spell the types whose names differ there."""

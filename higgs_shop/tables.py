@@ -1,0 +1,418 @@
+"""Every table of the store, on one page.
+
+Each table names the part that owns it: only the owner writes, any part may read. Every row carries
+its workspace. Times are UTC Unix milliseconds, money is integer cents. MPIDs are plain values, not
+foreign keys: with a remote identity service there is no profile row.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+_Json = JSON(none_as_null=True)
+
+
+def _number() -> Column[int]:
+    return Column("id", _Id, primary_key=True, autoincrement=True)
+
+
+def _workspace(*, primary_key: bool = False) -> Column[str]:
+    return Column("workspace_id", Text, nullable=False, primary_key=primary_key)
+
+
+def _ms(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+# ── workspaces · owner: workspaces ───────────────────────────────────────────────────────────────
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("api_key", Text, nullable=False, unique=True),
+    Column("api_secret", Text, nullable=False),
+    Column("identity_strategy", Text, nullable=False),
+    Column("identity_priority", _Json, nullable=False),
+    Column("login_ids", _Json, nullable=False),
+    Column("unique_ids", _Json, nullable=False),
+    Column("immutable_ids", _Json, nullable=False),
+    _ms("created_at_ms"),
+)
+
+# ── who is this? · owner: idsync_service ─────────────────────────────────────────────────────────
+
+profiles = Table(
+    "profiles",
+    metadata,
+    _workspace(primary_key=True),
+    Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    _ms("created_at_ms"),
+    _ms("last_seen_ms"),
+)
+
+profile_identities = Table(
+    "profile_identities",
+    metadata,
+    _workspace(primary_key=True),
+    Column("identity_type", Text, primary_key=True),
+    Column("identity_value", Text, primary_key=True),
+    Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    _ms("set_at_ms"),
+    Index(None, "workspace_id", "mpid"),
+    sqlite_with_rowid=False,
+)
+
+identity_decisions = Table(
+    "identity_decisions",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("action", Text, nullable=False),
+    Column("request_id", Text),
+    Column("request_digest", Text, nullable=False),
+    Column("request", _Json, nullable=False),
+    Column("previous_mpid", BigInteger),
+    Column("mpid", BigInteger),
+    Column("status_code", Integer, nullable=False),
+    Column("answer", _Json, nullable=False),
+    Column("steps", _Json, nullable=False),
+    _ms("decided_at_ms"),
+    Index(None, "workspace_id", "request_id"),
+    Index(None, "workspace_id", "mpid"),
+    sqlite_autoincrement=True,
+)
+
+# ── what the shop knows · owner: shop ────────────────────────────────────────────────────────────
+
+customers = Table(
+    "customers",
+    metadata,
+    _workspace(primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("email_key", Text, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("wants_marketing", Boolean, nullable=False),
+    Column("is_ready_account", Boolean, nullable=False),
+    _ms("created_at_ms"),
+    UniqueConstraint("workspace_id", "email_key"),
+)
+
+carts = Table(
+    "carts",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("visit_id", _Id),
+    Column("customer_id", Text),
+    UniqueConstraint("workspace_id", "visit_id"),
+    UniqueConstraint("workspace_id", "customer_id"),
+    sqlite_autoincrement=True,
+)
+
+cart_lines = Table(
+    "cart_lines",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("cart_id", _Id, ForeignKey("carts.id", ondelete="CASCADE"), nullable=False),
+    Column("product_id", Text, nullable=False),
+    Column("color", Text, nullable=False),
+    Column("size", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    _ms("added_at_ms"),
+    UniqueConstraint("cart_id", "product_id", "color", "size"),
+    sqlite_autoincrement=True,
+)
+
+checkouts = Table(
+    "checkouts",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("visit_id", _Id, nullable=False),
+    Column("state", Text, nullable=False),  # open, placed, replaced
+    Column("lines", _Json, nullable=False),
+    Column("shipping", _Json),
+    Column("has_paid", Boolean, nullable=False),
+    _ms("begun_at_ms"),
+    Index(None, "workspace_id", "visit_id", "state"),
+    sqlite_autoincrement=True,
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    _workspace(primary_key=True),
+    Column("number", Text, primary_key=True),
+    Column("checkout_id", _Id, nullable=False, unique=True),
+    Column("visit_id", _Id, nullable=False),
+    Column("customer_id", Text),
+    Column("ship_to", _Json, nullable=False),
+    Column("lines", _Json, nullable=False),
+    Column("subtotal_cents", Integer, nullable=False),
+    Column("shipping_cents", Integer, nullable=False),
+    Column("tax_cents", Integer, nullable=False),
+    Column("total_cents", Integer, nullable=False),
+    _ms("placed_at_ms"),
+    Index(None, "workspace_id", "customer_id"),
+)
+
+# ── who is at the browser · owner: visitors ──────────────────────────────────────────────────────
+
+devices = Table(
+    "devices",
+    metadata,
+    _workspace(primary_key=True),
+    Column("stamp", Text, primary_key=True),
+    _ms("first_seen_ms"),
+    _ms("welcomed_at_ms", nullable=True),
+    _ms("opted_out_at_ms", nullable=True),
+)
+
+device_users = Table(
+    "device_users",
+    metadata,
+    _workspace(primary_key=True),
+    Column("stamp", Text, primary_key=True),
+    Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    Column("identities", _Json, nullable=False),  # {type: {"value": …, "set_at_ms": …}}
+    Column("is_logged_in", Boolean, nullable=False),
+    _ms("first_seen_ms"),
+    _ms("last_seen_ms"),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("token_hash", Text, nullable=False, unique=True),
+    Column("previous_token_hash", Text, index=True),
+    _ms("renewed_at_ms"),
+    Column("device_stamp", Text, nullable=False),
+    Column("customer_id", Text),
+    Column("current_mpid", BigInteger),
+    Column("idsync_context", Text),
+    Column("cookie_session", _Json, nullable=False),
+    Column("lease_token", Text),
+    _ms("lease_until_ms", nullable=True),
+    _ms("begun_at_ms"),
+    Index(None, "workspace_id", "device_stamp"),
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("device_stamp", Text, nullable=False),
+    Column("visit_id", _Id, ForeignKey("visits.id", ondelete="CASCADE"), nullable=False),
+    Column("session_uuid", Text, nullable=False),
+    Column("next_sequence", Integer, nullable=False),
+    _ms("started_at_ms"),
+    _ms("last_activity_ms"),
+    _ms("ended_at_ms", nullable=True),
+    # A device has one live session at most; this index is also how the live one is found.
+    Index(
+        "uq_sessions_live",
+        "workspace_id",
+        "device_stamp",
+        unique=True,
+        sqlite_where=text("ended_at_ms IS NULL"),
+        postgresql_where=text("ended_at_ms IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+identity_intents = Table(
+    "identity_intents",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("visit_id", _Id, ForeignKey("visits.id", ondelete="CASCADE"), nullable=False),
+    Column("action", Text, nullable=False),  # identify, login, logout, modify
+    Column("identities", _Json, nullable=False),  # {type: value}; null takes one away
+    Column("request_id", Text, nullable=False),
+    Column("state", Text, nullable=False),  # pending, done, refused
+    Column("attempts", Integer, nullable=False),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("previous_mpid", BigInteger),
+    Column("mpid", BigInteger),
+    _ms("owed_since_ms"),
+    _ms("next_attempt_ms"),
+    _ms("closed_at_ms", nullable=True),
+    Index(None, "workspace_id", "visit_id", "state"),
+    Index(
+        "ix_identity_intents_due",
+        "next_attempt_ms",
+        sqlite_where=text("state = 'pending'"),
+        postgresql_where=text("state = 'pending'"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+form_submissions = Table(
+    "form_submissions",
+    metadata,
+    _workspace(primary_key=True),
+    Column("visit_id", _Id, primary_key=True, autoincrement=False),
+    Column("token", Text, primary_key=True),
+    Column("body_digest", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    _ms("submitted_at_ms"),
+)
+
+# ── what happened? · owner: tracker ──────────────────────────────────────────────────────────────
+
+events = Table(
+    "events",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("visit_id", _Id, nullable=False),
+    Column("session_id", _Id, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("intent_id", _Id),  # the call whose answer will say whose event this is
+    Column("mpid", BigInteger),
+    Column("event_type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("data", _Json, nullable=False),
+    Column("source_message_id", Text, nullable=False),
+    Column("code_place", Text, nullable=False),  # "higgs_shop/pages/cart.py:41"
+    _ms("logged_at_ms"),
+    UniqueConstraint("workspace_id", "source_message_id"),
+    Index(None, "workspace_id", "visit_id", "id"),
+    Index(None, "workspace_id", "mpid", "id"),
+    Index(
+        "ix_events_unattributed",
+        "intent_id",
+        sqlite_where=text("mpid IS NULL"),
+        postgresql_where=text("mpid IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+user_attributes = Table(
+    "user_attributes",
+    metadata,
+    _workspace(primary_key=True),
+    Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("value", _Json),
+    _ms("set_at_ms"),
+)
+
+# ── the durable hand-over · owner: outbox ────────────────────────────────────────────────────────
+
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    _workspace(primary_key=True),
+    Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_sequence", Integer, nullable=False),
+    _ms("due_at_ms", nullable=True),  # when its first waiting message may be sent; null: none waits
+    Column("lease_token", Text),
+    _ms("lease_until_ms", nullable=True),
+    Index(None, "due_at_ms"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("mpid", BigInteger, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("event_id", _Id, nullable=False),
+    Column("webhook_id", Text, nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, delivered, dead
+    Column("attempts", Integer, nullable=False),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    _ms("enqueued_at_ms"),
+    _ms("next_attempt_ms"),
+    _ms("closed_at_ms", nullable=True),
+    UniqueConstraint("workspace_id", "mpid", "sequence"),
+    Index(None, "workspace_id", "event_id"),
+    Index(
+        "ix_messages_waiting",
+        "workspace_id",
+        "mpid",
+        "sequence",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("status_code", Integer),
+    Column("error", Text),
+    Column("answer", Text, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    _ms("started_at_ms"),
+    Index(None, "message_id"),
+    sqlite_autoincrement=True,
+)
+
+# ── the built-in receiver · owner: inbox ─────────────────────────────────────────────────────────
+
+inbox_requests = Table(
+    "inbox_requests",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("token", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("headers", _Json, nullable=False),  # [[name, value], …] as they came
+    Column("body", LargeBinary, nullable=False),
+    Column("signature", Text, nullable=False),  # valid, invalid, missing
+    Column("signature_reason", Text, nullable=False),
+    _ms("received_at_ms"),
+    Index(None, "workspace_id", "token", "id"),
+    sqlite_autoincrement=True,
+)
+
+# ── background work · owner: background ──────────────────────────────────────────────────────────
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("worker", Text, primary_key=True),
+    _ms("beat_at_ms"),
+)
