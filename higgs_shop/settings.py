@@ -1,0 +1,378 @@
+"""Every setting: its variable, its default, its unit, and what is allowed.
+
+A variable is the field's name in capitals behind `HIGGS_SHOP_`. `Settings.load()` reads them from the
+environment and from `.env`; `Settings(port=0)` takes nothing but what it is given. Neither writes
+anything: the secrets that a store makes for itself are in `instance_secrets.py`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, cast
+
+import platformdirs
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from sqlalchemy import URL
+
+from higgs_shop.identity_types import CUSTOMER_ID, DEFAULT_PRIORITY, EMAIL
+from higgs_shop.setting_values import (
+    STRONG_SECRET_BYTES,
+    Refused,
+    absolute_folder,
+    base_url,
+    endpoint_url,
+    first_is_at_once,
+    header_value,
+    identity_types,
+    implemented_strategy,
+    nearest,
+    plan_file,
+    signing_secret,
+    split_at_commas,
+    supported_database,
+)
+
+PREFIX: Final = "HIGGS_SHOP_"
+DEMO_KEY: Final = "demo-web-key"
+MASK: Final = "***"
+SHOWN_CHARACTERS: Final = 80
+DEMO_SECRET: Final = "demo-web-secret"  # noqa: S105 (printed in the README, refused in production)
+
+IdentityTypes = Annotated[
+    tuple[str, ...], BeforeValidator(split_at_commas), AfterValidator(identity_types)
+]
+HostNames = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^(\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$")], ...],
+    Field(min_length=1),
+    BeforeValidator(split_at_commas),
+]
+Waits = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=30 * 86_400)], ...],
+    Field(min_length=1, max_length=30),
+    BeforeValidator(split_at_commas),
+    AfterValidator(first_is_at_once),
+]
+
+
+class SettingsError(Exception):
+    """Some settings are wrong; `lines` says for each which, what it is, and what is allowed."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field: `port` is `HIGGS_SHOP_PORT`."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def setting(default: Any, meaning: str, *, allowed: str, **limits: Any) -> Any:
+    """One setting: its default (or what makes it), its meaning, and what to use if it is wrong."""
+    limits["default_factory" if callable(default) else "default"] = default
+    return Field(description=meaning, json_schema_extra={"allowed": allowed}, **limits)
+
+
+def default_instance(package: Path = Path(__file__).parent) -> Path:
+    """`instance/` in the project when run from a checkout, else the user's data folder."""
+    project = package.resolve().parent
+    if (project / "pyproject.toml").is_file():
+        return project / "instance"
+    return platformdirs.user_data_path("higgs-shop")
+
+
+def _sqlite_file(given: dict[str, Any]) -> str:
+    file = given["instance"] / "higgs-shop.db"
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+class Settings(BaseModel):
+    """What a store is told from outside, checked and ready to use; it cannot be changed.
+
+    Raises SettingsError, with a line for each setting that is wrong or unknown.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
+
+    environment: Literal["development", "production"] = setting(
+        "development",
+        "production refuses the demo's keys and hides the operator pages from strangers",
+        allowed="development or production",
+    )
+    host: str = setting(
+        "127.0.0.1",
+        "address to listen on",
+        allowed="an address or a host name",
+        pattern=r"^[A-Za-z0-9.:_-]+$",
+    )
+    port: int = setting(
+        8000,
+        "port to listen on; 0 picks a free one and prints it",
+        allowed="a whole number from 0 to 65535",
+        ge=0,
+        le=65_535,
+    )
+    threads: int = setting(
+        8,
+        "requests answered at the same time",
+        allowed="a whole number from 1 to 64",
+        ge=1,
+        le=64,
+    )
+    instance: Annotated[Path, AfterValidator(absolute_folder)] = setting(
+        default_instance,
+        "folder for the database and the generated secrets",
+        allowed="the path of a folder",
+    )
+    database_url: Annotated[str, AfterValidator(supported_database)] = setting(
+        _sqlite_file,
+        "a SQLite file in the instance folder, or PostgreSQL",
+        allowed="sqlite:///<path> or postgresql://<user>@<host>/<database>",
+        repr=False,
+    )
+    secret_key: SecretStr = setting(
+        "",
+        "signs cookies; empty: generated once and kept in the instance folder",
+        allowed="at least 32 bytes in production, e.g. of `openssl rand -base64 48`",
+    )
+    idsync_url: Annotated[str, AfterValidator(base_url)] = setting(
+        "",
+        "base URL of a remote IDSync API; empty: the embedded service, in process",
+        allowed="an https URL, or http to a loopback address",
+    )
+    idsync_key: str = setting(
+        DEMO_KEY,
+        "API key, of the embedded service's default workspace too",
+        allowed="letters, digits, dots, dashes and underscores",
+        pattern=r"^[A-Za-z0-9._-]+$",
+    )
+    idsync_secret: SecretStr = setting(
+        DEMO_SECRET,
+        "API secret that signs identity calls, of the default workspace too",
+        allowed="any text",
+        min_length=1,
+    )
+    identity_budget_seconds: float = setting(
+        1.5,
+        "how long a page waits for the identity service, in seconds",
+        allowed="seconds, more than 0 and at most 60",
+        gt=0,
+        le=60,
+    )
+    events_url: Annotated[str, AfterValidator(base_url)] = setting(
+        "",
+        "base URL of a remote Events API that gets the batches as well; empty: none",
+        allowed="an https URL, or http to a loopback address",
+    )
+    webhook_url: Annotated[str, AfterValidator(endpoint_url)] = setting(
+        "",
+        "where the webhook output posts; empty: this server's own inbox",
+        allowed="an http or https URL",
+    )
+    webhook_authorization: Annotated[SecretStr, AfterValidator(header_value)] = setting(
+        "",
+        "value of the webhook's Authorization header; empty: none",
+        allowed="printable ASCII characters",
+    )
+    webhook_secret: Annotated[SecretStr, AfterValidator(signing_secret)] = setting(
+        "",
+        "Standard Webhooks signing secret; empty: generated once and kept in the instance folder",
+        allowed="whsec_ and then 24 to 64 bytes in base64",
+    )
+    webhook_timeout_seconds: float = setting(
+        10.0,
+        "how long one webhook delivery may take in all, in seconds",
+        allowed="seconds, more than 0 and at most 120",
+        gt=0,
+        le=120,
+    )
+    webhook_retry_seconds: Waits = setting(
+        (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        "the wait before each attempt at a delivery, in seconds; the first is 0",
+        allowed="whole seconds separated by commas, the first 0, e.g. 0,5,300",
+    )
+    identity_strategy: Annotated[str, AfterValidator(implemented_strategy)] = setting(
+        "profile_conversion",
+        "what the embedded service does with a new login ID, and at logout",
+        allowed="profile_conversion",
+    )
+    identity_priority: Annotated[IdentityTypes, Field(min_length=1)] = setting(
+        DEFAULT_PRIORITY,
+        "the order in which identity types are looked up",
+        allowed="identity types separated by commas, each once",
+    )
+    login_ids: Annotated[IdentityTypes, Field(min_length=1)] = setting(
+        (CUSTOMER_ID, EMAIL),
+        "identity types that name exactly one known person",
+        allowed="identity types separated by commas, each once",
+    )
+    unique_ids: IdentityTypes = setting(
+        (CUSTOMER_ID, EMAIL),
+        "identity types of which one value may stand on one profile only",
+        allowed="identity types separated by commas, each once",
+    )
+    immutable_ids: IdentityTypes = setting(
+        (),
+        "login IDs, unique too, that can never change once set",
+        allowed="types that are in both LOGIN_IDS and UNIQUE_IDS, separated by commas",
+    )
+    data_plan: Annotated[Path | Literal["off"] | None, BeforeValidator(plan_file)] = setting(
+        None,
+        "path of a data plan, or off; empty: the shop's own plan",
+        allowed="the path of a data plan, or off",
+    )
+    operator_token: SecretStr = setting(
+        "",
+        "asked for before the operator pages; empty: only this machine, only in development",
+        allowed="any text",
+    )
+    trusted_hosts: HostNames = setting(
+        ("localhost", "127.0.0.1", "[::1]"),
+        "the Host names that are served",
+        allowed="host names in small letters without scheme or port, separated by commas",
+    )
+    proxy_hops: int = setting(
+        0,
+        "how many proxies in front are believed",
+        allowed="a whole number from 0 to 10",
+        ge=0,
+        le=10,
+    )
+    testing: bool = setting(
+        False,
+        "opens the control API under /testing/",
+        allowed="on or off",
+    )
+
+    @property
+    def production(self) -> bool:
+        """Whether strangers may reach this store."""
+        return self.environment == "production"
+
+    @classmethod
+    def load(
+        cls, environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
+    ) -> Self:
+        """Read the environment, and below it the `.env` file of the current folder.
+
+        Args:
+            environ: the variables; the process's own if not given.
+            env_file: lines of VARIABLE=value; it need not be there, and other prefixes are let be.
+        An empty value means the default.
+        Raises: SettingsError.
+        """
+        given = _read(env_file) | dict(os.environ if environ is None else environ)
+        return cls(
+            **{
+                name.removeprefix(PREFIX).lower(): value
+                for name, value in given.items()
+                if name.startswith(PREFIX) and value
+            }
+        )
+
+    @field_validator("idsync_key")
+    @classmethod
+    def _own_key_in_production(cls, key: str, info: ValidationInfo) -> str:
+        if key == DEMO_KEY and info.data.get("environment") == "production":
+            raise Refused("production refuses the demo's key; use one of your own")
+        return key
+
+    @field_validator("idsync_secret")
+    @classmethod
+    def _own_secret_in_production(cls, secret: SecretStr, info: ValidationInfo) -> SecretStr:
+        if (
+            secret.get_secret_value() == DEMO_SECRET
+            and info.data.get("environment") == "production"
+        ):
+            raise Refused("production refuses the demo's secret; use one of your own")
+        return secret
+
+    @field_validator("secret_key")
+    @classmethod
+    def _strong_in_production(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
+        length_bytes = len(key.get_secret_value().encode())
+        weak = 0 < length_bytes < STRONG_SECRET_BYTES
+        if weak and info.data.get("environment") == "production":
+            raise ValueError
+        return key
+
+    @field_validator("immutable_ids")
+    @classmethod
+    def _login_and_unique(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for other in ("login_ids", "unique_ids"):
+            if other in info.data and not set(names) <= set(info.data[other]):
+                raise Refused(f"an immutable type must be in {variable(other)} too")
+        return names
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_line_each(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return build(given)
+        except ValidationError as error:
+            raise SettingsError(_lines(given, error)) from None
+
+
+def _read(env_file: Path | None) -> dict[str, str]:
+    if env_file is None:
+        return {}
+    try:
+        return {
+            name: value or "" for name, value in dotenv_values(env_file, interpolate=False).items()
+        }
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{env_file}: cannot be read ({error})"]) from error
+
+
+def _lines(given: dict[str, Any], error: ValidationError) -> list[str]:
+    """A line for each wrong setting, in the order of the settings, then the unknown ones."""
+    lines: dict[str, str] = {}
+    for details in error.errors(include_url=False):
+        # A value computed from another setting is not wrong when that other one is.
+        if details["type"] != "default_factory_not_called":
+            field = str(details["loc"][0])
+            lines.setdefault(field, _line(field, given.get(field, details["input"]), details))
+    return list(lines.values())
+
+
+def _line(field: str, value: Any, details: ErrorDetails) -> str:
+    if field not in Settings.model_fields:
+        known = [variable(name) for name in Settings.model_fields]
+        return f"{variable(field)}: no such setting{nearest(variable(field), known)}"
+    reason = details.get("ctx", {}).get("error")
+    if not isinstance(reason, Refused):
+        reason = f"use {_allowed(field)}"
+    return f"{variable(field)}={_shown(field, value)}: {reason}"
+
+
+def _allowed(field: str) -> str:
+    extra = cast("dict[str, str]", Settings.model_fields[field].json_schema_extra)
+    return extra["allowed"]
+
+
+def _shown(field: str, value: Any) -> str:
+    """The value on one line, shortened, with everything secret in it masked."""
+    if Settings.model_fields[field].annotation is SecretStr:
+        return MASK
+    parts = value if isinstance(value, list | tuple) else [value]
+    text = " ".join(",".join(map(str, parts)).split())
+    text = re.sub(r"//.*@", f"//{MASK}@", text)
+    text = re.sub(r"(password=)[^&]*", rf"\1{MASK}", text, flags=re.IGNORECASE)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
