@@ -4,7 +4,7 @@ import base64
 import binascii
 import difflib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -33,10 +33,10 @@ class Refused(ValueError):
     """A value that is wrong for a reason of its own; the message ends the setting's error line."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], spell: Callable[[str], str] = str) -> str:
     """What somebody who wrote `name` may have meant, as the end of a sentence, or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {spell(close[0])}?" if close else ""
 
 
 def split_at_commas(value: Any) -> Any:

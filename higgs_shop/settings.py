@@ -354,8 +354,9 @@ def _lines(given: dict[str, Any], error: ValidationError) -> list[str]:
 
 def _line(field: str, value: Any, details: ErrorDetails) -> str:
     if field not in Settings.model_fields:
-        known = [variable(name) for name in Settings.model_fields]
-        return f"{variable(field)}: no such setting{nearest(variable(field), known)}"
+        return (
+            f"{variable(field)}: no such setting{nearest(field, Settings.model_fields, variable)}"
+        )
     reason = details.get("ctx", {}).get("error")
     if not isinstance(reason, Refused):
         reason = f"use {_allowed(field)}"
