@@ -1,0 +1,424 @@
+"""The client of the IDSync HTTP API: five calls with one signature, and nothing else.
+
+Source: IDSync documentation, "Identity requests", "Modify" and "Authentication"; the Web SDK for
+what is remembered after an answer. See errors.py for all that a call can end in.
+"""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+import httpx
+
+from higgs_shop import outgoing_http
+from higgs_shop.clock import Clock
+from higgs_shop.identity_client.auth import Basic, Hmac, KeyOnly
+from higgs_shop.identity_client.device import Device, User
+from higgs_shop.identity_client.errors import (
+    BadRequest,
+    ConnectionLost,
+    Forbidden,
+    IdentityError,
+    InvalidRequest,
+    Misconfigured,
+    NoConnection,
+    NoCurrentUser,
+    NotUnderstood,
+    OptedOut,
+    ProfileNotFound,
+    Refused,
+    RequestInProgress,
+    ServiceFailed,
+    TimedOut,
+    TlsFailed,
+    TooManyRequests,
+    Unauthorized,
+    UnexpectedStatus,
+)
+from higgs_shop.identity_client.messages import (
+    ClientSdk,
+    IdentityAnswer,
+    IdentityChange,
+    IdentityRequest,
+    IdentityResult,
+    read_answer,
+    read_errors,
+    read_retry_after,
+    to_json,
+)
+from higgs_shop.identity_types import DEVICE_APPLICATION_STAMP
+from higgs_shop.outgoing_http import OutgoingHttp
+
+Environment = Literal["development", "production"]
+
+_logger = logging.getLogger(__name__)
+
+_THIS_SDK: Final = ClientSdk()
+
+_REFUSALS: Final[Mapping[int, type[Refused]]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: ProfileNotFound,
+}
+
+_OUTGOING: Final[Mapping[type[outgoing_http.OutgoingError], type[IdentityError]]] = {
+    outgoing_http.BadUrl: Misconfigured,
+    outgoing_http.NoConnection: NoConnection,
+    outgoing_http.TlsFailed: TlsFailed,
+    outgoing_http.TimedOut: TimedOut,
+    outgoing_http.ConnectionLost: ConnectionLost,
+    outgoing_http.AnswerTooLarge: NotUnderstood,
+}
+
+
+class IdentityClient:
+    """Asks an identity service who somebody is. Safe to share between threads.
+
+    Every call takes a Device (what is remembered so far) and a request, and returns an
+    IdentityResult with the Device to keep instead. A call that fails raises an IdentityError and
+    changes nothing. Nothing is tried again here, and no call takes longer than `http` allows.
+
+    Args:
+        base_url: all that stands before `/identify`, e.g. "https://identity.example/v1".
+        auth: KeyOnly, Basic or Hmac.
+        http: sends the requests; brings the deadline and the largest answer.
+        clock: UTC Unix milliseconds.
+        environment: which of the two data sets the calls belong to.
+        on_user_changed: called with (previous user or None, new user) after an answer that made
+            another MPID current. An error in it is logged, and the result is returned.
+        new_request_id: makes the id of a request that is sent without one.
+        client_sdk: how the client introduces itself.
+
+    Raises: ValueError for a base URL that no call could be sent to.
+
+    >>> answer = {"mpid": "4711", "is_logged_in": True, "matched_identities": {}}
+    >>> service = httpx.MockTransport(lambda request: httpx.Response(200, json=answer))
+    >>> client = IdentityClient(
+    ...     base_url="https://identity.example/v1",
+    ...     auth=KeyOnly("demo-web-key"),
+    ...     http=OutgoingHttp(deadline_seconds=1.5, max_answer_bytes=65_536, transport=service),
+    ...     clock=lambda: 1_772_360_100_000,
+    ... )
+    >>> device = Device(stamp="0b7f3d64-1f0a-4c2a-9d55-2f3c8a5f1e10")
+    >>> ada = IdentityRequest.empty().with_identity("customerid", "C-1001")
+    >>> result = client.login(device, ada)
+    >>> result.user.mpid, result.user.is_logged_in, result.user_changed
+    ('4711', True, True)
+    >>> client.modify(result.device, ada).sent
+    False
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        auth: KeyOnly | Basic | Hmac,
+        http: OutgoingHttp,
+        clock: Clock,
+        environment: Environment = "development",
+        on_user_changed: Callable[[User | None, User], None] | None = None,
+        new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        client_sdk: ClientSdk = _THIS_SDK,
+    ) -> None:
+        self._base_url = _checked(base_url)
+        self._auth = auth
+        self._http = http
+        self._clock = clock
+        self._environment = environment
+        self._on_user_changed = on_user_changed
+        self._new_request_id = new_request_id
+        self._client_sdk = client_sdk
+        self._under_way: set[str] = set()
+        self._under_way_lock = threading.Lock()
+
+    def identify(
+        self,
+        device: Device,
+        request: IdentityRequest | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> IdentityResult:
+        """Say who is here, once at the start of a session.
+
+        Without a request: the most recent user's identities as this device knows them, and with
+        nobody seen yet, the device stamp alone.
+
+        Raises: IdentityError; OptedOut when the person has opted out.
+        """
+        _refuse_if_opted_out(device)
+        if request is None:
+            request = IdentityRequest.of(device.users[0]) if device.users else IdentityRequest()
+        return self._move("identify", device, request, request_id)
+
+    def login(
+        self,
+        device: Device,
+        request: IdentityRequest | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> IdentityResult:
+        """Move to the person with these identities. Raises: IdentityError."""
+        return self._move("login", device, request or IdentityRequest(), request_id)
+
+    def logout(
+        self,
+        device: Device,
+        request: IdentityRequest | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> IdentityResult:
+        """Move away from the current person, usually with no request. Raises: IdentityError."""
+        return self._move("logout", device, request or IdentityRequest(), request_id)
+
+    def search(
+        self,
+        device: Device,
+        request: IdentityRequest | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> IdentityResult:
+        """Find whose identities these are; changes nobody, and `device` stays as it is.
+
+        The found user's identities are those of the request that matched; who was never seen on
+        this device has now as first and last seen.
+
+        Raises: IdentityError; ProfileNotFound when it is nobody, InvalidRequest without identities.
+        """
+        _refuse_if_opted_out(device)
+        if request is None or not request.identities:
+            raise InvalidRequest("a search needs at least one identity")
+        with self._alone_with(device):
+            reply = self._ask("search", {"known_identities": dict(request.identities)}, request_id)
+        found_mpid, now_ms = _required_mpid(reply.answer), self._clock()
+        known = device.user(found_mpid)
+        return reply.result(
+            User(
+                mpid=found_mpid,
+                identities=_without_stamp(reply.answer.matched_identities),
+                is_logged_in=reply.answer.is_logged_in or False,
+                first_seen_ms=known.first_seen_ms if known else now_ms,
+                last_seen_ms=known.last_seen_ms if known else now_ms,
+            ),
+            before=device,
+            after=device,
+        )
+
+    def modify(
+        self,
+        device: Device,
+        request: IdentityRequest | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> IdentityResult:
+        """Change the current user's identities to those of the request; the MPID stays.
+
+        Start from IdentityRequest.of(device.current_user). Types that the request does not name
+        stay as they are, and those taken away with None are removed. What this device knows
+        already is not sent; when nothing is left, neither is the request (`sent` is False).
+
+        Raises: IdentityError; NoCurrentUser when nobody was identified yet.
+        """
+        _refuse_if_opted_out(device)
+        user = device.current_user
+        if user is None:
+            raise NoCurrentUser("modify changes the current user, and nobody was identified yet")
+        changes = (request or IdentityRequest()).changes_from(user.identities)
+        if not changes:
+            return IdentityResult(user, user, device, request_id or "", sent=False)
+        members = {
+            "context": device.context,
+            "identity_changes": [
+                {
+                    "old_value": change.old_value,
+                    "new_value": change.new_value,
+                    "identity_type": change.identity_type,
+                }
+                for change in changes
+            ],
+        }
+        with self._alone_with(device):
+            reply = self._ask(f"{user.mpid}/modify", members, request_id)
+        if reply.answer.mpid not in (None, user.mpid):
+            raise NotUnderstood("the answer to modify is about another profile")
+        now_ms, is_logged_in = self._clock(), reply.answer.is_logged_in
+        modified = replace(
+            user,
+            identities=_applied(changes, user.identities),
+            is_logged_in=user.is_logged_in if is_logged_in is None else is_logged_in,
+            last_seen_ms=now_ms,
+        )
+        after = device.with_current(modified, now_ms=now_ms)
+        return reply.result(modified, before=device, after=after, changes=changes)
+
+    def _move(
+        self, action: str, device: Device, request: IdentityRequest, request_id: str | None
+    ) -> IdentityResult:
+        """identify, login and logout: the answer says who is current from now on."""
+        identities = {**request.identities, DEVICE_APPLICATION_STAMP: device.stamp}
+        members = {
+            "context": device.context,
+            "previous_mpid": device.current_mpid,
+            "known_identities": identities,
+        }
+        with self._alone_with(device):
+            reply = self._ask(action, members, request_id)
+        mpid, now_ms = _required_mpid(reply.answer), self._clock()
+        known = device.user(mpid)
+        known_identities = known.identities if known else {}
+        changes = request.changes_from(known_identities)
+        user = User(
+            mpid=mpid,
+            identities=_applied(changes, known_identities) if request.identities else {},
+            is_logged_in=reply.answer.is_logged_in or False,
+            first_seen_ms=known.first_seen_ms if known else now_ms,
+            last_seen_ms=now_ms,
+        )
+        after = device.with_current(user, now_ms=now_ms).with_context(reply.answer.context)
+        result = reply.result(user, before=device, after=after, changes=changes)
+        self._signal(result)
+        return result
+
+    @contextmanager
+    def _alone_with(self, device: Device) -> Iterator[None]:
+        with self._under_way_lock:
+            if device.stamp in self._under_way:
+                raise RequestInProgress("another identity call for this device is under way")
+            self._under_way.add(device.stamp)
+        try:
+            yield
+        finally:
+            with self._under_way_lock:
+                self._under_way.discard(device.stamp)
+
+    def _ask(self, path: str, members: Mapping[str, Any], request_id: str | None) -> "_Reply":
+        request_id = request_id or self._new_request_id()
+        try:
+            return self._post(path, members, request_id)
+        except IdentityError as error:
+            # Not the error's text: what a service writes into it may name a person.
+            status_code = getattr(error, "status_code", None)
+            _logger.warning(
+                "identity call %s failed: %s, HTTP status %s, request %s",
+                path,
+                error.code,
+                status_code,
+                request_id,
+            )
+            raise
+
+    def _post(self, path: str, members: Mapping[str, Any], request_id: str) -> "_Reply":
+        body = {
+            "client_sdk": vars(self._client_sdk),
+            "environment": self._environment,
+            "request_id": request_id,
+            "request_timestamp_ms": self._clock(),
+            **members,
+        }
+        try:
+            answer = self._http.post(
+                f"{self._base_url}/{path}",
+                content=to_json(body),
+                headers={"Content-Type": "application/json", "Accept": "application/json"},
+                auth=self._auth,
+            )
+        except outgoing_http.OutgoingError as error:
+            raise _OUTGOING[type(error)](str(error)) from error
+        if not 200 <= answer.status_code < 300:
+            raise _refusal(answer, request_id, self._clock())
+        return _Reply(
+            read_answer(answer.body, answer.headers.get("Content-Type")),
+            request_id,
+            answer.status_code,
+            answer.duration_ms,
+        )
+
+    def _signal(self, result: IdentityResult) -> None:
+        if self._on_user_changed is None or not result.user_changed:
+            return
+        try:
+            self._on_user_changed(result.previous_user, result.user)
+        except Exception:
+            _logger.exception("on_user_changed failed; the identity call did not")
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """A success, understood."""
+
+    answer: IdentityAnswer
+    request_id: str
+    status_code: int
+    duration_ms: int
+
+    def result(
+        self,
+        user: User,
+        *,
+        before: Device,
+        after: Device,
+        changes: tuple[IdentityChange, ...] = (),
+    ) -> IdentityResult:
+        return IdentityResult(
+            user=user,
+            previous_user=before.current_user,
+            device=after,
+            request_id=self.request_id,
+            matched_identities=self.answer.matched_identities,
+            is_ephemeral=self.answer.is_ephemeral,
+            status_code=self.status_code,
+            changes=changes,
+            change_results=self.answer.change_results,
+            duration_ms=self.duration_ms,
+        )
+
+
+def _checked(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except (httpx.InvalidURL, ValueError, TypeError) as error:
+        raise ValueError(f"not a base URL: {error}") from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ValueError("the base URL must begin with http:// or https:// and a host")
+    if url.userinfo or url.query or url.fragment or "?" in base_url or "#" in base_url:
+        raise ValueError("the base URL may hold neither credentials nor a query nor a fragment")
+    return base_url.rstrip("/")
+
+
+def _refuse_if_opted_out(device: Device) -> None:
+    if device.opted_out:
+        raise OptedOut("the person on this device has opted out")
+
+
+def _required_mpid(answer: IdentityAnswer) -> str:
+    if answer.mpid is None:
+        raise NotUnderstood("the answer has no mpid")
+    return answer.mpid
+
+
+def _applied(changes: tuple[IdentityChange, ...], known: Mapping[str, str]) -> dict[str, str]:
+    values: dict[str, str | None] = {**known}
+    values.update({change.identity_type: change.new_value for change in changes})
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _without_stamp(identities: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in identities.items() if name != DEVICE_APPLICATION_STAMP}
+
+
+def _refusal(answer: outgoing_http.Answer, request_id: str, now_ms: int) -> Refused:
+    status_code, errors = answer.status_code, read_errors(answer.body)
+    if status_code == 429:
+        return TooManyRequests(
+            status_code,
+            errors,
+            request_id,
+            retry_after_seconds=read_retry_after(answer.headers.get("Retry-After"), now_ms),
+        )
+    if 500 <= status_code < 600:
+        return ServiceFailed(status_code, errors, request_id)
+    return _REFUSALS.get(status_code, UnexpectedStatus)(status_code, errors, request_id)
