@@ -15,6 +15,7 @@ and retries do not exist.
     └─ AnswerTooLarge    it was received, and answered with more than we read
 """
 
+import functools
 import ipaddress
 import os
 import queue
@@ -265,6 +266,7 @@ def _in_our_words() -> Iterator[None]:
         raise BadUrl(f"this cannot be sent: {type(error).__name__}") from error
 
 
+@functools.cache  # reading the authorities takes longer than most calls
 def _ssl_context() -> ssl.SSLContext:
     # Not ssl.create_default_context(), which would write session keys to SSLKEYLOGFILE.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

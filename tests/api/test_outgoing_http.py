@@ -44,6 +44,13 @@ MOST_BYTES = 100_000
 
 @pytest.fixture
 def http() -> Iterator[OutgoingHttp]:
+    """So patient that only what is meant to fail does, however busy the machine."""
+    with OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=MOST_BYTES) as http:
+        yield http
+
+
+@pytest.fixture
+def impatient() -> Iterator[OutgoingHttp]:
     with OutgoingHttp(deadline_seconds=DEADLINE_SECONDS, max_answer_bytes=MOST_BYTES) as http:
         yield http
 
@@ -67,16 +74,14 @@ def in_time() -> Iterator[None]:
     [
         (REFUSE, NoConnection, 0),
         (RESET, ConnectionLost, 0),
-        (BLACKHOLE, TimedOut, 0),
         (JUNK, ConnectionLost, 0),
-        (DRIP, TimedOut, 1),
         (cut_after(0), ConnectionLost, 1),
         (cut_after(20), ConnectionLost, 1),
         (cut_after(130), ConnectionLost, 1),
     ],
     ids=lambda value: value.name + str(value.after_bytes) if isinstance(value, Mode) else None,
 )
-def test_a_broken_line_ends_the_call_in_time(
+def test_a_broken_line_ends_the_call(
     http: OutgoingHttp,
     receiver: Receiver,
     mode: Mode,
@@ -86,13 +91,27 @@ def test_a_broken_line_ends_the_call_in_time(
     receiver.answer = lambda _: Reply(body=b"x" * 1_000)
     with FaultProxy(receiver.address) as proxy:
         proxy.mode = mode
-        with in_time(), pytest.raises(expected):
+        with pytest.raises(expected):
             http.post(proxy.url, content=b"{}", headers={})
         assert len(receiver.requests) <= most_requests
         assert proxy.accepted <= 1
 
 
-def test_a_dripping_body_is_cut_at_the_deadline(http: OutgoingHttp) -> None:
+@pytest.mark.parametrize(
+    ("mode", "most_requests"), [(BLACKHOLE, 0), (DRIP, 1)], ids=["blackhole", "drip"]
+)
+def test_a_slow_line_is_left_at_the_deadline(
+    impatient: OutgoingHttp, receiver: Receiver, mode: Mode, most_requests: int
+) -> None:
+    with FaultProxy(receiver.address) as proxy:
+        proxy.mode = mode
+        with in_time(), pytest.raises(TimedOut):
+            impatient.post(proxy.url, content=b"{}", headers={})
+        assert len(receiver.requests) <= most_requests
+        assert proxy.accepted <= 1
+
+
+def test_a_dripping_body_is_cut_at_the_deadline(impatient: OutgoingHttp) -> None:
     """Headers at once, then one byte at a time: each read is fast, the whole is not."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         done = threading.Event()
@@ -109,19 +128,21 @@ def test_a_dripping_body_is_cut_at_the_deadline(http: OutgoingHttp) -> None:
         thread.start()
         try:
             with in_time(), pytest.raises(TimedOut):
-                http.post(f"http://127.0.0.1:{listener.getsockname()[1]}", content=b"", headers={})
+                impatient.post(
+                    f"http://127.0.0.1:{listener.getsockname()[1]}", content=b"", headers={}
+                )
         finally:
             done.set()
             thread.join()
 
 
-def test_a_peer_that_does_not_read_cannot_hold_up_a_long_request(http: OutgoingHttp) -> None:
+def test_a_peer_that_does_not_read_cannot_hold_up_a_long_request(impatient: OutgoingHttp) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         in_time(),
         pytest.raises(TimedOut),
     ):
-        http.post(
+        impatient.post(
             f"http://127.0.0.1:{listener.getsockname()[1]}",
             content=b"x" * 30_000_000,
             headers={},
@@ -130,7 +151,7 @@ def test_a_peer_that_does_not_read_cannot_hold_up_a_long_request(http: OutgoingH
 
 def test_50_megabytes_are_refused(http: OutgoingHttp, receiver: Receiver) -> None:
     receiver.answer = lambda _: Reply(body=b"x" * 50_000_000)
-    with in_time(), pytest.raises(AnswerTooLarge):
+    with pytest.raises(AnswerTooLarge):
         http.post(receiver.url, content=b"", headers={})
 
 
@@ -171,7 +192,7 @@ def test_no_more_calls_run_at_once_than_agreed(receiver: Receiver) -> None:
 
     receiver.answer = answer
     with (
-        OutgoingHttp(deadline_seconds=5.0, max_answer_bytes=10, max_connections=2) as http,
+        OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=10, max_connections=2) as http,
         ThreadPoolExecutor(8) as threads,
     ):
         answers = list(
@@ -247,7 +268,7 @@ def serving(certificate: trustme.LeafCert) -> ssl.SSLContext:
 def trusting(authority: trustme.CA) -> OutgoingHttp:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
-    return OutgoingHttp(deadline_seconds=5.0, max_answer_bytes=MOST_BYTES, ssl_context=context)
+    return OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=MOST_BYTES, ssl_context=context)
 
 
 def test_a_private_authority_can_be_trusted(authority: trustme.CA) -> None:
@@ -270,7 +291,7 @@ def test_an_unknown_authority_is_refused_whatever_the_environment_says(
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with (
         Receiver(ssl_context=serving(authority.issue_cert("127.0.0.1"))) as receiver,
-        OutgoingHttp(deadline_seconds=5.0, max_answer_bytes=10) as http,
+        OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=10) as http,
     ):
         with pytest.raises(TlsFailed):
             http.post(receiver.url, content=b"{}", headers={})
@@ -300,7 +321,7 @@ def test_a_server_without_tls_is_refused_under_https(
 
 @pytest.mark.parametrize("mode", [BLACKHOLE, DRIP], ids=lambda mode: mode.name)
 def test_a_handshake_that_does_not_end_is_cut_at_the_deadline(
-    http: OutgoingHttp, authority: trustme.CA, mode: Mode
+    impatient: OutgoingHttp, authority: trustme.CA, mode: Mode
 ) -> None:
     with (
         Receiver(ssl_context=serving(authority.issue_cert("127.0.0.1"))) as receiver,
@@ -308,4 +329,4 @@ def test_a_handshake_that_does_not_end_is_cut_at_the_deadline(
     ):
         proxy.mode = mode
         with in_time(), pytest.raises(TimedOut):
-            http.post(proxy.url.replace("http:", "https:"), content=b"{}", headers={})
+            impatient.post(proxy.url.replace("http:", "https:"), content=b"{}", headers={})
