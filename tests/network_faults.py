@@ -205,7 +205,7 @@ def cut_after(after_bytes: int) -> Mode:
 
 
 class FaultProxy:
-    """A TCP proxy in front of an address. A new mode holds for connections made from then on.
+    """A TCP proxy in front of an address. A new mode ends the connections that were open before.
 
     Args:
         target: where the connections go.
@@ -235,6 +235,7 @@ class FaultProxy:
             self._stop_listening()
         elif self._listener is None:
             self._listen(self.address[1])
+        self._hang_up()
 
     def _listen(self, port: int) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -248,6 +249,11 @@ class FaultProxy:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
+
+    def _hang_up(self) -> None:
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _start(self, work: Callable[[socket.socket], None], connection: socket.socket) -> None:
         thread = threading.Thread(target=work, args=(connection,), daemon=True)
@@ -316,7 +322,5 @@ class FaultProxy:
         self._ended.set()
         self._stop_listening()
         while self._threads:
-            for connection in list(self._open):
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+            self._hang_up()
             self._threads.pop(0).join()

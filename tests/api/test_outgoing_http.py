@@ -28,6 +28,7 @@ from tests.network_faults import (
     BLACKHOLE,
     DRIP,
     JUNK,
+    PASS,
     REFUSE,
     RESET,
     FaultProxy,
@@ -330,3 +331,16 @@ def test_a_handshake_that_does_not_end_is_cut_at_the_deadline(
         proxy.mode = mode
         with in_time(), pytest.raises(TimedOut):
             impatient.post(proxy.url.replace("http:", "https:"), content=b"{}", headers={})
+
+
+def test_a_line_that_broke_and_came_back_is_used_again(
+    http: OutgoingHttp, receiver: Receiver
+) -> None:
+    with FaultProxy(receiver.address) as proxy:
+        http.post(proxy.url, content=b"before", headers={})
+        proxy.mode = REFUSE
+        with pytest.raises(NoConnection):
+            http.post(proxy.url, content=b"meanwhile", headers={})
+        proxy.mode = PASS
+        http.post(proxy.url, content=b"after", headers={})
+    assert [request.body for request in receiver.requests] == [b"before", b"after"]
