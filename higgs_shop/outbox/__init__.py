@@ -1,0 +1,38 @@
+"""The durable hand-over: what happened waits here, in order per MPID, until a receiver has it.
+
+A page enqueues inside the transaction of the change itself; an output claims a mailbox, sends outside
+any transaction, and records how it went. A message is sent at least once, always with the same
+`webhook-id` and the same bytes.
+"""
+
+from higgs_shop.outbox.message import (
+    Attempt,
+    Backlog,
+    Claim,
+    Message,
+    MessageState,
+    State,
+)
+from higgs_shop.outbox.store import (
+    backlog,
+    claim_due,
+    enqueue,
+    forget_leases,
+    messages_of_events,
+    record,
+)
+
+__all__ = [
+    "Attempt",
+    "Backlog",
+    "Claim",
+    "Message",
+    "MessageState",
+    "State",
+    "backlog",
+    "claim_due",
+    "enqueue",
+    "forget_leases",
+    "messages_of_events",
+    "record",
+]

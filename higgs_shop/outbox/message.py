@@ -1,0 +1,77 @@
+"""What travels through the outbox. Times are UTC Unix milliseconds."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+State = Literal["waiting", "delivered", "dead"]
+"""waiting: to be sent, again perhaps. delivered: a 2xx came back. dead: every attempt is used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event on its way out. `webhook_id` and `body` never change, whatever is tried how often.
+
+    `sequence` counts an MPID's messages from 1 without gaps; `attempts` is how many were made so far.
+    """
+
+    id: int
+    workspace_id: str
+    mpid: int
+    sequence: int
+    event_id: int
+    webhook_id: str
+    body: bytes = field(repr=False)
+    attempts: int
+    enqueued_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one message, and what becomes of the message by it.
+
+    Either `status_code` (an answer came, `answer` is its beginning) or `error` (none came) is set.
+    `next_attempt_ms` is set when, and only when, `state` is waiting.
+    """
+
+    message_id: int
+    number: int
+    status_code: int | None
+    error: str | None
+    answer: str
+    duration_ms: int
+    started_at_ms: int
+    state: State
+    next_attempt_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to send one mailbox's messages, first to last, until `until_ms`."""
+
+    workspace_id: str
+    mpid: int
+    token: str = field(repr=False)
+    until_ms: int
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageState:
+    """Where a message stands, for a page to show. `next_attempt_ms` is None unless it waits."""
+
+    state: State
+    attempts: int
+    last_status: int | None
+    last_error: str | None
+    next_attempt_ms: int | None
+    delivered_at_ms: int | None
+    sequence: int
+    webhook_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much waits in a workspace, and since when (None when nothing does)."""
+
+    waiting: int
+    oldest_enqueued_at_ms: int | None

@@ -1,0 +1,355 @@
+"""The outbox's SQL: mailboxes hand out sequence numbers and leases, messages wait in them.
+
+There is one mailbox for each MPID of a workspace. Its row is what orders everything: enqueuing updates
+it, so that on PostgreSQL a second writer waits and sequence numbers follow the order of commits; and
+claiming leases it, so that two senders never work on one person's messages at once.
+"""
+
+import secrets
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from higgs_shop.database import Database
+from higgs_shop.outbox.message import Attempt, Backlog, Claim, Message, MessageState
+from higgs_shop.tables import delivery_attempts, mailboxes, messages
+
+MOST_PER_CLAIM: Final = 50
+"""Two transactions are paid for each claim: at fifty messages they cost an eighth of the sending."""
+
+
+def new_webhook_id() -> str:
+    """A fresh `webhook-id`, unique over all workspaces."""
+    return f"msg_{uuid.uuid4().hex}"
+
+
+def new_token() -> str:
+    """A fresh claim token, which nobody else can hold."""
+    return secrets.token_hex(16)
+
+
+def enqueue(
+    connection: Connection,
+    *,
+    workspace_id: str,
+    mpid: int,
+    event_id: int,
+    now_ms: int,
+    make_body: Callable[[int, str], bytes],
+    new_webhook_id: Callable[[], str] = new_webhook_id,
+) -> Message:
+    """Put one event into its MPID's mailbox, inside the write transaction of what caused it.
+
+    Message and change are kept together, or not at all. The first attempt is due at once.
+
+    Args:
+        connection: of the caller's write transaction.
+        workspace_id: whose output it is for.
+        mpid: whose event it is; its mailbox is made when it is the first.
+        event_id: the row in `events`.
+        now_ms: when.
+        make_body: given the message's sequence number and webhook-id, returns the request body. Called
+            once: the bytes are frozen.
+        new_webhook_id: makes an id that no message of any workspace has.
+    """
+    sequence = connection.execute(
+        _next_sequence[connection.dialect.name],
+        {"workspace_id": workspace_id, "mpid": mpid, "last_sequence": 1, "due_at_ms": now_ms},
+    ).scalar_one()
+    webhook_id = new_webhook_id()
+    body = make_body(sequence, webhook_id)
+    message_id = connection.execute(
+        _insert_message,
+        {
+            "workspace_id": workspace_id,
+            "mpid": mpid,
+            "sequence": sequence,
+            "event_id": event_id,
+            "webhook_id": webhook_id,
+            "body": body,
+            "enqueued_at_ms": now_ms,
+            "next_attempt_ms": now_ms,
+        },
+    ).scalar_one()
+    return Message(
+        id=message_id,
+        workspace_id=workspace_id,
+        mpid=mpid,
+        sequence=sequence,
+        event_id=event_id,
+        webhook_id=webhook_id,
+        body=body,
+        attempts=0,
+        enqueued_at_ms=now_ms,
+    )
+
+
+def claim_due(
+    database: Database,
+    *,
+    now_ms: int,
+    lease_ms: int,
+    most: int = MOST_PER_CLAIM,
+    new_token: Callable[[], str] = new_token,
+) -> Claim | None:
+    """Lease the mailbox that has been due for longest, and read its first waiting messages.
+
+    Returns: None when no mailbox is due, or all that are due are leased. A lease that ran out counts as
+        given back: whoever held it may have sent without recording, so the same bytes go out again.
+    Raises: DatabaseBusy.
+    """
+    with database.write() as connection:
+        mailbox = connection.execute(_select_due, {"now_ms": now_ms}).one_or_none()
+        if mailbox is None:
+            return None
+        token, until_ms = new_token(), now_ms + lease_ms
+        key = {"of_workspace": mailbox.workspace_id, "of_mpid": mailbox.mpid}
+        connection.execute(_lease, key | {"lease_token": token, "lease_until_ms": until_ms})
+        rows = connection.execute(_select_waiting, key | {"most": most})
+        return Claim(
+            workspace_id=mailbox.workspace_id,
+            mpid=mailbox.mpid,
+            token=token,
+            until_ms=until_ms,
+            messages=tuple(Message(**row) for row in rows.mappings()),
+        )
+
+
+def record(database: Database, claim: Claim, attempts: Sequence[Attempt], *, now_ms: int) -> bool:
+    """Store how the sending went, and give the lease back: all of it in one transaction, or nothing.
+
+    The mailbox is due again when its first waiting message is, but not before `now_ms`: so it queues
+    behind the others that are due, and a person with a long backlog holds up nobody.
+
+    Returns: False, with nothing stored, when the lease ran out and somebody else took the mailbox.
+    Raises: DatabaseBusy.
+    """
+    key = {"of_workspace": claim.workspace_id, "of_mpid": claim.mpid}
+    with database.write() as connection:
+        # First, since it locks the mailbox on PostgreSQL: whoever enqueues now waits until the end.
+        released = connection.execute(_release, key | {"held_token": claim.token})
+        if released.rowcount == 0:
+            return False
+        if attempts:
+            connection.execute(_insert_attempt, [_attempt_row(claim, each) for each in attempts])
+            connection.execute(_update_message, [_message_update(each) for each in attempts])
+        connection.execute(_set_due, key | {"now_ms": now_ms})
+        return True
+
+
+def forget_leases(database: Database) -> int:
+    """Give every lease back at once, for the start of the only process that forwards (SQLite's case).
+
+    Whoever held one is gone; waiting for its time to run out would only hold its messages up.
+    Returns: how many there were.
+    """
+    with database.write() as connection:
+        return connection.execute(_forget_leases).rowcount
+
+
+def messages_of_events(
+    connection: Connection, workspace_id: str, event_ids: Collection[int]
+) -> dict[int, MessageState]:
+    """Where the messages of these events stand, by event id. Events without a message are left out."""
+    rows = connection.execute(
+        _select_of_events, {"of_workspace": workspace_id, "event_ids": list(event_ids)}
+    )
+    return {row["event_id"]: _message_state(row) for row in rows.mappings()}
+
+
+def backlog(connection: Connection, workspace_id: str) -> Backlog:
+    """How many messages of a workspace wait to be delivered, and since when."""
+    row = connection.execute(_select_backlog, {"of_workspace": workspace_id}).one()
+    return Backlog(waiting=row.waiting, oldest_enqueued_at_ms=row.oldest_enqueued_at_ms)
+
+
+def _message_state(row: RowMapping) -> MessageState:
+    return MessageState(
+        state=row["state"],
+        attempts=row["attempts"],
+        last_status=row["last_status"],
+        last_error=row["last_error"],
+        next_attempt_ms=row["next_attempt_ms"] if row["state"] == "waiting" else None,
+        delivered_at_ms=row["closed_at_ms"] if row["state"] == "delivered" else None,
+        sequence=row["sequence"],
+        webhook_id=row["webhook_id"],
+    )
+
+
+def _attempt_row(claim: Claim, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "workspace_id": claim.workspace_id,
+        "message_id": attempt.message_id,
+        "number": attempt.number,
+        "status_code": attempt.status_code,
+        "error": attempt.error,
+        "answer": attempt.answer,
+        "duration_ms": attempt.duration_ms,
+        "started_at_ms": attempt.started_at_ms,
+    }
+
+
+def _message_update(attempt: Attempt) -> dict[str, Any]:
+    ended_at_ms = attempt.started_at_ms + attempt.duration_ms
+    return {
+        "of_message": attempt.message_id,
+        "new_state": attempt.state,
+        "new_attempts": attempt.number,
+        "new_status": attempt.status_code,
+        "new_error": attempt.error,
+        "new_next_attempt_ms": attempt.next_attempt_ms,
+        "new_closed_at_ms": None if attempt.state == "waiting" else ended_at_ms,
+    }
+
+
+def _upsert(dialect_insert: Callable[..., Any]) -> Any:
+    statement = dialect_insert(mailboxes)
+    return statement.on_conflict_do_update(
+        index_elements=[mailboxes.c.workspace_id, mailboxes.c.mpid],
+        set_={
+            "last_sequence": mailboxes.c.last_sequence + 1,
+            "due_at_ms": func.coalesce(mailboxes.c.due_at_ms, statement.excluded.due_at_ms),
+        },
+    ).returning(mailboxes.c.last_sequence)
+
+
+_next_sequence: Final = {
+    "sqlite": _upsert(sqlite.insert),
+    "postgresql": _upsert(postgresql.insert),
+}
+
+_insert_message: Final = (
+    insert(messages).values(state="waiting", attempts=0).returning(messages.c.id)
+)
+
+_this_mailbox: Final = (
+    mailboxes.c.workspace_id == bindparam("of_workspace"),
+    mailboxes.c.mpid == bindparam("of_mpid"),
+)
+
+# On SQLite there is no SKIP LOCKED, and no need: the write transaction keeps everybody else out.
+_select_due: Final = (
+    select(mailboxes.c.workspace_id, mailboxes.c.mpid)
+    .where(
+        mailboxes.c.due_at_ms <= bindparam("now_ms"),
+        or_(
+            mailboxes.c.lease_until_ms.is_(None),
+            mailboxes.c.lease_until_ms <= bindparam("now_ms"),
+        ),
+    )
+    .order_by(mailboxes.c.due_at_ms)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+
+_lease: Final = update(mailboxes).where(*_this_mailbox)
+
+_release: Final = (
+    update(mailboxes)
+    .where(*_this_mailbox, mailboxes.c.lease_token == bindparam("held_token"))
+    .values(lease_token=None, lease_until_ms=None)
+)
+
+_forget_leases: Final = (
+    update(mailboxes)
+    .where(mailboxes.c.lease_token.is_not(None))
+    .values(lease_token=None, lease_until_ms=None)
+)
+
+# Written out, not bound: SQLite takes a partial index only for a condition that it can read.
+_is_waiting: Final = messages.c.state == literal_column("'waiting'")
+
+_waiting_of_mailbox: Final = (
+    messages.c.workspace_id == bindparam("of_workspace"),
+    messages.c.mpid == bindparam("of_mpid"),
+    _is_waiting,
+)
+
+_select_waiting: Final = (
+    select(
+        messages.c.id,
+        messages.c.workspace_id,
+        messages.c.mpid,
+        messages.c.sequence,
+        messages.c.event_id,
+        messages.c.webhook_id,
+        messages.c.body,
+        messages.c.attempts,
+        messages.c.enqueued_at_ms,
+    )
+    .where(*_waiting_of_mailbox)
+    .order_by(messages.c.sequence)
+    .limit(bindparam("most"))
+)
+
+_first_due_ms: Final = (
+    select(messages.c.next_attempt_ms)
+    .where(*_waiting_of_mailbox)
+    .order_by(messages.c.sequence)
+    .limit(1)
+    .scalar_subquery()
+)
+
+_set_due: Final = (
+    update(mailboxes)
+    .where(*_this_mailbox)
+    # Null when nothing waits: no comparison with null holds, so that the other branch gives it on.
+    .values(
+        due_at_ms=case(
+            (_first_due_ms < bindparam("now_ms"), bindparam("now_ms")), else_=_first_due_ms
+        )
+    )
+)
+
+_insert_attempt: Final = insert(delivery_attempts)
+
+_update_message: Final = (
+    update(messages)
+    .where(messages.c.id == bindparam("of_message"))
+    .values(
+        state=bindparam("new_state"),
+        attempts=bindparam("new_attempts"),
+        last_status=bindparam("new_status"),
+        last_error=bindparam("new_error"),
+        next_attempt_ms=func.coalesce(bindparam("new_next_attempt_ms"), messages.c.next_attempt_ms),
+        closed_at_ms=bindparam("new_closed_at_ms"),
+    )
+)
+
+_select_of_events: Final = (
+    select(
+        messages.c.event_id,
+        messages.c.state,
+        messages.c.attempts,
+        messages.c.last_status,
+        messages.c.last_error,
+        messages.c.next_attempt_ms,
+        messages.c.closed_at_ms,
+        messages.c.sequence,
+        messages.c.webhook_id,
+    )
+    .where(
+        messages.c.workspace_id == bindparam("of_workspace"),
+        messages.c.event_id.in_(bindparam("event_ids", expanding=True)),
+    )
+    .order_by(messages.c.id)
+)
+
+_select_backlog: Final = select(
+    func.count().label("waiting"),
+    func.min(messages.c.enqueued_at_ms).label("oldest_enqueued_at_ms"),
+).where(messages.c.workspace_id == bindparam("of_workspace"), _is_waiting)

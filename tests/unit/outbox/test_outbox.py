@@ -1,0 +1,431 @@
+"""The outbox: numbers without gaps, one sender a mailbox, nothing forgotten by a crash."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, insert, select
+
+from higgs_shop import outbox
+from higgs_shop.database import Database
+from higgs_shop.outbox import Attempt, Backlog, Claim, Message, MessageState
+from higgs_shop.tables import delivery_attempts, mailboxes, metadata
+
+NOW_MS = 1_700_000_000_000
+LEASE_MS = 30_000
+ADA, BOB = 1001, 1002
+
+
+def body(sequence: int, webhook_id: str) -> bytes:
+    return f"{sequence} {webhook_id}".encode()
+
+
+def enqueue(connection: Connection, mpid: int, event_id: int, *, now_ms: int = NOW_MS) -> Message:
+    return outbox.enqueue(
+        connection,
+        workspace_id="default",
+        mpid=mpid,
+        event_id=event_id,
+        now_ms=now_ms,
+        make_body=body,
+    )
+
+
+def fill(database: Database, *mpids: int, now_ms: int = NOW_MS) -> list[Message]:
+    """One message for each MPID given, in one transaction; event ids count from 1."""
+    with database.write() as connection:
+        return [enqueue(connection, mpid, at, now_ms=now_ms) for at, mpid in enumerate(mpids, 1)]
+
+
+def claim(database: Database, *, now_ms: int = NOW_MS, most: int = 50) -> Claim | None:
+    return outbox.claim_due(database, now_ms=now_ms, lease_ms=LEASE_MS, most=most)
+
+
+def must_claim(database: Database, *, now_ms: int = NOW_MS, most: int = 50) -> Claim:
+    claimed = claim(database, now_ms=now_ms, most=most)
+    assert claimed is not None
+    return claimed
+
+
+def delivered(message: Message, *, at_ms: int = NOW_MS) -> Attempt:
+    return Attempt(
+        message_id=message.id,
+        number=message.attempts + 1,
+        status_code=204,
+        error=None,
+        answer="",
+        duration_ms=7,
+        started_at_ms=at_ms,
+        state="delivered",
+        next_attempt_ms=None,
+    )
+
+
+def failed(message: Message, *, next_attempt_ms: int | None) -> Attempt:
+    return Attempt(
+        message_id=message.id,
+        number=message.attempts + 1,
+        status_code=None,
+        error="receiver.example: no connection",
+        answer="",
+        duration_ms=7,
+        started_at_ms=NOW_MS,
+        state="dead" if next_attempt_ms is None else "waiting",
+        next_attempt_ms=next_attempt_ms,
+    )
+
+
+def states(database: Database, *event_ids: int) -> dict[int, MessageState]:
+    with database.read() as connection:
+        return outbox.messages_of_events(connection, "default", event_ids)
+
+
+def test_each_mpid_counts_its_messages_from_one(database: Database) -> None:
+    made = fill(database, ADA, BOB, ADA, ADA, BOB)
+
+    assert [(each.mpid, each.sequence) for each in made] == [
+        (ADA, 1),
+        (BOB, 1),
+        (ADA, 2),
+        (ADA, 3),
+        (BOB, 2),
+    ]
+
+
+def test_the_body_is_made_once_from_sequence_and_webhook_id(database: Database) -> None:
+    first, second = fill(database, ADA, ADA)
+
+    assert first.body == f"1 {first.webhook_id}".encode()
+    assert first.webhook_id != second.webhook_id
+    assert must_claim(database).messages == (first, second)
+
+
+def test_a_change_that_is_not_kept_leaves_no_message_and_no_gap(database: Database) -> None:
+    fill(database, ADA)
+    with suppress(RuntimeError), database.write() as connection:
+        enqueue(connection, ADA, 2)
+        raise RuntimeError("the order behind it was refused")
+
+    assert [each.sequence for each in fill(database, ADA)] == [2]
+    assert len(must_claim(database).messages) == 2
+
+
+def test_workspaces_count_apart(database: Database) -> None:
+    with database.write() as connection:
+        for workspace_id in ("one", "other"):
+            message = outbox.enqueue(
+                connection,
+                workspace_id=workspace_id,
+                mpid=ADA,
+                event_id=1,
+                now_ms=NOW_MS,
+                make_body=body,
+            )
+            assert message.sequence == 1
+        assert outbox.backlog(connection, "one") == Backlog(1, NOW_MS)
+        assert outbox.messages_of_events(connection, "default", [1]) == {}
+
+
+def test_people_who_shop_at_once_get_numbers_without_gaps(database: Database) -> None:
+    """Eight threads, two people: what is committed is numbered 1, 2, 3 … for each of them."""
+
+    def shop(thread: int) -> list[tuple[int, int]]:
+        mpid = (ADA, BOB)[thread % 2]
+        return [(mpid, fill(database, mpid)[0].sequence) for _ in range(10)]
+
+    with ThreadPoolExecutor(8) as pool:
+        numbers = [pair for pairs in pool.map(shop, range(8)) for pair in pairs]
+
+    assert sorted(numbers) == [(mpid, at) for mpid in (ADA, BOB) for at in range(1, 41)]
+
+
+def test_a_claim_takes_one_mailbox_in_sequence_and_at_most_so_many(database: Database) -> None:
+    fill(database, ADA, BOB, ADA, ADA)
+
+    claimed = must_claim(database, most=2)
+
+    assert claimed.mpid == ADA
+    assert [each.sequence for each in claimed.messages] == [1, 2]
+    assert claimed.until_ms == NOW_MS + LEASE_MS
+
+
+def test_nothing_is_due_in_an_empty_outbox_or_before_its_time(database: Database) -> None:
+    assert claim(database) is None
+    fill(database, ADA)
+    assert claim(database, now_ms=NOW_MS - 1) is None
+
+
+def test_the_mailbox_that_is_due_longest_comes_first(database: Database) -> None:
+    fill(database, ADA, now_ms=NOW_MS - 1)
+    fill(database, BOB, now_ms=NOW_MS - 2)
+
+    assert [must_claim(database).mpid, must_claim(database).mpid] == [BOB, ADA]
+
+
+def test_two_senders_never_hold_one_mailbox(database: Database) -> None:
+    """Sixteen senders at once, four mailboxes: four claims, each of another person."""
+    fill(database, *range(1, 5), *range(1, 5))
+
+    with ThreadPoolExecutor(16) as pool:
+        claims = [each for each in pool.map(lambda _: claim(database), range(16)) if each]
+
+    assert Counter(each.mpid for each in claims) == Counter([1, 2, 3, 4])
+
+
+def test_what_is_delivered_is_over_and_a_new_message_makes_the_mailbox_due_again(
+    database: Database,
+) -> None:
+    fill(database, ADA, ADA)
+    claimed = must_claim(database)
+    attempts = [delivered(each) for each in claimed.messages]
+
+    assert outbox.record(database, claimed, attempts, now_ms=NOW_MS + 7)
+
+    assert claim(database, now_ms=NOW_MS + 10**9) is None
+    fill(database, ADA, now_ms=NOW_MS + 10)
+    assert [each.sequence for each in must_claim(database, now_ms=NOW_MS + 10).messages] == [3]
+
+
+def test_what_failed_waits_for_its_time_and_all_behind_it_too(database: Database) -> None:
+    fill(database, ADA, ADA)
+    claimed = must_claim(database)
+
+    outbox.record(
+        database,
+        claimed,
+        [failed(claimed.messages[0], next_attempt_ms=NOW_MS + 5_000)],
+        now_ms=NOW_MS,
+    )
+
+    assert claim(database, now_ms=NOW_MS + 4_999) is None
+    again = must_claim(database, now_ms=NOW_MS + 5_000)
+    assert [(each.sequence, each.attempts) for each in again.messages] == [(1, 1), (2, 0)]
+    assert [each.body for each in again.messages] == [each.body for each in claimed.messages]
+
+
+def test_a_message_that_is_given_up_is_kept_and_the_next_ones_go_on(database: Database) -> None:
+    fill(database, ADA, ADA)
+    claimed = must_claim(database)
+
+    outbox.record(
+        database, claimed, [failed(claimed.messages[0], next_attempt_ms=None)], now_ms=NOW_MS
+    )
+
+    assert [each.sequence for each in must_claim(database).messages] == [2]
+    assert states(database, 1)[1].state == "dead"
+
+
+def test_a_message_that_comes_while_its_mailbox_is_being_sent_is_due_afterwards(
+    database: Database,
+) -> None:
+    fill(database, ADA)
+    claimed = must_claim(database)
+    fill(database, ADA, now_ms=NOW_MS + 1)
+
+    assert claim(database, now_ms=NOW_MS + 2) is None, "leased"
+    outbox.record(database, claimed, [delivered(claimed.messages[0])], now_ms=NOW_MS + 3)
+
+    assert [each.sequence for each in must_claim(database, now_ms=NOW_MS + 3).messages] == [2]
+
+
+def test_a_long_backlog_queues_behind_the_others_after_each_round(database: Database) -> None:
+    fill(database, ADA, ADA, ADA)
+    fill(database, BOB, now_ms=NOW_MS + 1)
+    claimed = must_claim(database, now_ms=NOW_MS + 2, most=1)
+    outbox.record(database, claimed, [delivered(claimed.messages[0])], now_ms=NOW_MS + 2)
+
+    assert [must_claim(database, now_ms=NOW_MS + 2).mpid for _ in range(2)] == [BOB, ADA]
+
+
+def test_a_lease_that_runs_out_is_given_back_with_the_same_bytes(database: Database) -> None:
+    fill(database, ADA)
+    dead_sender = must_claim(database)
+
+    assert claim(database, now_ms=dead_sender.until_ms - 1) is None
+    next_sender = must_claim(database, now_ms=dead_sender.until_ms)
+
+    assert next_sender.messages == dead_sender.messages
+    assert next_sender.token != dead_sender.token
+
+
+def test_who_lost_the_lease_can_no_longer_record_or_reschedule(database: Database) -> None:
+    fill(database, ADA)
+    late = must_claim(database)
+    holder = must_claim(database, now_ms=late.until_ms)
+
+    assert not outbox.record(
+        database, late, [failed(late.messages[0], next_attempt_ms=None)], now_ms=NOW_MS
+    )
+    assert states(database, 1)[1].attempts == 0
+    assert claim(database, now_ms=late.until_ms) is None, "still the holder's"
+
+    assert outbox.record(database, holder, [delivered(holder.messages[0])], now_ms=NOW_MS)
+    assert not outbox.record(database, late, [], now_ms=NOW_MS)
+    with database.read() as connection:
+        assert len(connection.execute(select(delivery_attempts)).all()) == 1
+
+
+def test_a_lease_that_ran_out_but_nobody_took_still_holds(database: Database) -> None:
+    fill(database, ADA)
+    slow = must_claim(database)
+
+    assert outbox.record(
+        database, slow, [delivered(slow.messages[0])], now_ms=slow.until_ms + 1_000
+    )
+
+
+def test_the_only_process_gives_back_at_its_start_what_was_leased_before(
+    database: Database,
+) -> None:
+    fill(database, ADA, BOB)
+    must_claim(database)
+
+    assert outbox.forget_leases(database) == 1
+
+    assert {must_claim(database).mpid, must_claim(database).mpid} == {ADA, BOB}
+
+
+def test_a_claim_without_attempts_is_given_back_as_it_was(database: Database) -> None:
+    fill(database, ADA)
+    claimed = must_claim(database)
+
+    outbox.record(database, claimed, [], now_ms=NOW_MS)
+
+    assert must_claim(database).messages == claimed.messages
+
+
+def test_a_mailbox_that_turns_out_empty_is_no_longer_due(database: Database) -> None:
+    """Somebody cleared its messages away: it must not be claimed over and over."""
+    with database.write() as connection:
+        connection.execute(
+            insert(mailboxes).values(
+                workspace_id="default", mpid=ADA, last_sequence=3, due_at_ms=NOW_MS
+            )
+        )
+    outbox.record(database, must_claim(database), [], now_ms=NOW_MS)
+
+    assert claim(database) is None
+
+
+def test_attempts_and_waits_survive_a_restart(database: Database, database_url: str) -> None:
+    fill(database, ADA)
+    claimed = must_claim(database)
+    outbox.record(
+        database,
+        claimed,
+        [failed(claimed.messages[0], next_attempt_ms=NOW_MS + 5_000)],
+        now_ms=NOW_MS,
+    )
+
+    restarted = Database(database_url)
+    try:
+        assert claim(restarted, now_ms=NOW_MS + 4_999) is None
+        (message,) = must_claim(restarted, now_ms=NOW_MS + 5_000).messages
+    finally:
+        restarted.close()
+
+    assert (message.attempts, message.webhook_id) == (1, claimed.messages[0].webhook_id)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "expected"),
+    [
+        pytest.param(None, ("waiting", 0, None, None, NOW_MS, None), id="not tried yet"),
+        pytest.param(
+            delivered, ("delivered", 1, 204, None, None, NOW_MS + 7), id="delivered at its end"
+        ),
+        pytest.param(
+            lambda message: failed(message, next_attempt_ms=NOW_MS + 5_000),
+            ("waiting", 1, None, "receiver.example: no connection", NOW_MS + 5_000, None),
+            id="to be tried again",
+        ),
+        pytest.param(
+            lambda message: failed(message, next_attempt_ms=None),
+            ("dead", 1, None, "receiver.example: no connection", None, None),
+            id="given up",
+        ),
+    ],
+)
+def test_a_page_can_show_where_a_message_stands(
+    database: Database, attempt: Callable[[Message], Attempt] | None, expected: tuple[object, ...]
+) -> None:
+    (message,) = fill(database, ADA)
+    if attempt:
+        outbox.record(database, must_claim(database), [attempt(message)], now_ms=NOW_MS)
+
+    shown = states(database, 1, 2)
+    assert list(shown) == [1], "event 2 has no message"
+    assert astuple(shown[1]) == (*expected, 1, message.webhook_id)
+
+
+def test_every_attempt_is_kept(database: Database) -> None:
+    fill(database, ADA)
+    first = must_claim(database)
+    outbox.record(
+        database, first, [failed(first.messages[0], next_attempt_ms=NOW_MS)], now_ms=NOW_MS
+    )
+    second = must_claim(database)
+    outbox.record(database, second, [delivered(second.messages[0])], now_ms=NOW_MS)
+
+    with database.read() as connection:
+        rows = connection.execute(
+            select(
+                delivery_attempts.c.number,
+                delivery_attempts.c.status_code,
+                delivery_attempts.c.error,
+                delivery_attempts.c.workspace_id,
+            ).order_by(delivery_attempts.c.id)
+        ).all()
+    assert [tuple(row) for row in rows] == [
+        (1, None, "receiver.example: no connection", "default"),
+        (2, 204, None, "default"),
+    ]
+
+
+def test_the_backlog_counts_what_waits(database: Database) -> None:
+    with database.read() as connection:
+        assert outbox.backlog(connection, "default") == Backlog(0, None)
+    fill(database, ADA, ADA)
+    fill(database, BOB, now_ms=NOW_MS - 9)
+    claimed = must_claim(database)
+    outbox.record(database, claimed, [delivered(claimed.messages[0])], now_ms=NOW_MS)
+
+    with database.read() as connection:
+        assert outbox.backlog(connection, "default") == Backlog(2, NOW_MS)
+
+
+def test_nothing_in_the_loop_reads_a_whole_table(tmp_path: Path) -> None:
+    """A backlog of a million messages must not slow a claim down: SQLite says how it searches."""
+    database = Database(f"sqlite:///{tmp_path / 'shop.db'}")
+    metadata.create_all(database.engine)
+    ran: list[tuple[str, Any]] = []
+
+    def remember(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        ran.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", remember)
+    fill(database, ADA)
+    claimed = must_claim(database)
+    outbox.record(database, claimed, [delivered(claimed.messages[0])], now_ms=NOW_MS)
+    states(database, 1)
+    with database.read() as connection:
+        outbox.backlog(connection, "default")
+    event.remove(database.engine, "before_cursor_execute", remember)
+
+    searching = [each for each in ran if each[0].startswith(("SELECT", "UPDATE"))]
+    with database.read() as connection:
+        plans = [
+            row.detail
+            for statement, parameters in searching
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    database.close()
+    assert len(searching) >= 8
+    assert not [plan for plan in plans if plan.startswith("SCAN")]
+    for index in ("ix_mailboxes_due_at_ms", "ix_messages_waiting", "ix_messages_workspace_id"):
+        assert any(index in plan for plan in plans), index
