@@ -1,0 +1,599 @@
+"""From the outbox to a real HTTP receiver: signed, in order per MPID, at least once, never in a hurry."""
+
+import json
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+from standardwebhooks import Webhook
+
+from higgs_shop import __version__, outbox
+from higgs_shop.database import Database, DatabaseBusy
+from higgs_shop.outbox import MessageState
+from higgs_shop.outgoing_http import Answer, OutgoingHttp
+from higgs_shop.tables import delivery_attempts
+from higgs_shop.webhook_output import BadSecret, Delivery, Forwarder, WebhookOutput, verify
+from tests.network_faults import (
+    BLACKHOLE,
+    DRIP,
+    JUNK,
+    PASS,
+    REFUSE,
+    RESET,
+    FaultProxy,
+    Mode,
+    Received,
+    Receiver,
+    Reply,
+    cut_after,
+)
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ADA, BOB = 1001, 1002
+SCHEDULE_SECONDS = (0, 5, 300, 1_800)
+TIMEOUT_SECONDS = 5.0
+HASTY_SECONDS = 0.3
+
+
+# How an answer is judged, or what is in a request, does not depend on the kind of database.
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+class FakeClock:
+    """Milliseconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def advance(self, *, seconds: float) -> None:
+        self.now_ms += round(seconds * 1_000)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def http() -> Iterator[OutgoingHttp]:
+    with OutgoingHttp(deadline_seconds=TIMEOUT_SECONDS, max_answer_bytes=65_536) as http:
+        yield http
+
+
+@pytest.fixture
+def output(
+    database: Database, http: OutgoingHttp, clock: FakeClock, receiver: Receiver
+) -> WebhookOutput:
+    return an_output(database, http, clock, url=f"{receiver.url}/hook")
+
+
+def an_output(
+    database: Database, http: OutgoingHttp, clock: Callable[[], int], **options: Any
+) -> WebhookOutput:
+    """An output whose waits are exactly those of the schedule."""
+    return WebhookOutput(
+        database,
+        http,
+        **{
+            "timeout_seconds": TIMEOUT_SECONDS,
+            "clock": clock,
+            "secrets": [SECRET],
+            "schedule_seconds": SCHEDULE_SECONDS,
+            "random": lambda: 0.5,
+            **options,
+        },
+    )
+
+
+def body(sequence: int, webhook_id: str) -> bytes:
+    facts = {"sequence": sequence, "webhook_id": webhook_id, "name": "Bosón ☕", "a": 1}
+    return json.dumps(facts, ensure_ascii=False).encode()
+
+
+def enqueue(database: Database, *mpids: int, now_ms: int) -> None:
+    """One message for each MPID given; the event ids count on from the last one."""
+    with database.write() as connection:
+        for mpid in mpids:
+            outbox.enqueue(
+                connection,
+                workspace_id="default",
+                mpid=mpid,
+                event_id=mpid,
+                now_ms=now_ms,
+                make_body=lambda sequence, webhook_id, mpid=mpid: body(  # type: ignore[misc]
+                    sequence, f"{mpid}:{webhook_id}"
+                ),
+            )
+
+
+def state_of(database: Database, mpid: int) -> MessageState:
+    """Where the newest message of an MPID stands."""
+    with database.read() as connection:
+        return outbox.messages_of_events(connection, "default", [mpid])[mpid]
+
+
+def waiting(database: Database) -> int:
+    with database.read() as connection:
+        return outbox.backlog(connection, "default").waiting
+
+
+def sequences(requests: Sequence[Received]) -> list[int]:
+    return [json.loads(each.body)["sequence"] for each in requests]
+
+
+@on_one_database
+def test_a_request_carries_the_frozen_body_and_headers_that_others_can_verify(
+    database: Database, http: OutgoingHttp, clock: FakeClock, receiver: Receiver
+) -> None:
+    enqueue(database, ADA, now_ms=clock())
+    output = an_output(
+        database, http, clock, url=f"{receiver.url}/hook?a=b", authorization="Bearer canary"
+    )
+
+    (delivery,) = output.deliver_due(clock())
+
+    (request,) = receiver.requests
+    message = delivery.message
+    assert (request.method, request.path) == ("POST", "/hook?a=b")
+    assert request.body == message.body
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"] == f"higgs-shop/{__version__}"
+    assert request.headers["authorization"] == "Bearer canary"
+    assert request.headers["webhook-id"] == message.webhook_id
+    assert request.headers["webhook-timestamp"] == str(clock() // 1_000)
+    at = datetime.fromtimestamp(clock() // 1_000, UTC)
+    signed = Webhook(SECRET).sign(message.webhook_id, at, message.body.decode())
+    assert request.headers["webhook-signature"] == signed
+    assert delivery.succeeded
+
+
+@on_one_database
+def test_without_an_authorization_setting_there_is_no_such_header(
+    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+) -> None:
+    enqueue(database, ADA, now_ms=clock())
+    output.deliver_due(clock())
+
+    assert "authorization" not in receiver.requests[0].headers
+
+
+@on_one_database
+def test_there_is_no_output_that_cannot_sign(database: Database, http: OutgoingHttp) -> None:
+    with pytest.raises(BadSecret):
+        an_output(database, http, lambda: 0, url="http://127.0.0.1", secrets=[])
+    with pytest.raises(ValueError, match="at least one attempt"):
+        an_output(database, http, lambda: 0, url="http://127.0.0.1", schedule_seconds=[])
+
+
+def test_nothing_due_is_nothing_sent(clock: FakeClock, output: WebhookOutput) -> None:
+    assert output.deliver_due(clock()) == []
+
+
+@on_one_database
+@pytest.mark.parametrize("status_code", [200, 201, 202, 204, 299])
+def test_2xx_is_success(
+    database: Database,
+    clock: FakeClock,
+    receiver: Receiver,
+    output: WebhookOutput,
+    status_code: int,
+) -> None:
+    receiver.script(Reply(status_code))
+    enqueue(database, ADA, now_ms=clock())
+    output.deliver_due(clock())
+
+    state = state_of(database, ADA)
+    assert (state.state, state.last_status, state.attempts) == ("delivered", status_code, 1)
+    assert waiting(database) == 0
+
+
+# fmt: off
+FAILURES = [
+    300, 301, 302, 303, 304, 307, 308,
+    400, 401, 403, 404, 408, 409, 410, 413, 422, 429,
+    500, 502, 503, 504, 599,
+]
+# fmt: on
+
+
+@on_one_database
+@pytest.mark.parametrize("status_code", FAILURES)
+def test_anything_else_is_tried_again_and_a_redirect_is_never_followed(
+    database: Database,
+    clock: FakeClock,
+    receiver: Receiver,
+    output: WebhookOutput,
+    status_code: int,
+) -> None:
+    with Receiver() as elsewhere:
+        receiver.script(Reply(status_code, {"Location": f"{elsewhere.url}/other"}))
+        enqueue(database, ADA, now_ms=clock())
+        (failed,) = output.deliver_due(clock())
+        assert elsewhere.connections == 0
+
+    due_ms = clock() + failed.attempt.duration_ms + 5_000
+    state = state_of(database, ADA)
+    assert (state.state, state.last_status, state.last_error) == ("waiting", status_code, None)
+    assert state.next_attempt_ms == due_ms
+    assert output.deliver_due(due_ms - 1) == []
+    (again,) = output.deliver_due(due_ms)
+    assert again.succeeded
+
+
+@on_one_database
+@pytest.mark.parametrize("status_code", [429, 503])
+@pytest.mark.parametrize(
+    ("retry_after", "wait_seconds"),
+    [
+        pytest.param("7", 7, id="seconds within"),
+        pytest.param("1", 5, id="sooner than planned"),
+        pytest.param("1000000000", 10, id="much later than planned"),
+        pytest.param("Tue, 14 Nov 2023 23:59:59 GMT", 10, id="a late date"),
+        pytest.param("Tue, 14 Nov 2023 20:00:00 GMT", 5, id="a date in the past"),
+        pytest.param("-5", 5, id="negative"),
+        pytest.param("soon", 5, id="garbage"),
+    ],
+)
+def test_retry_after_is_honoured_between_once_and_twice_the_planned_wait(
+    database: Database,
+    clock: FakeClock,
+    receiver: Receiver,
+    output: WebhookOutput,
+    status_code: int,
+    retry_after: str,
+    wait_seconds: int,
+) -> None:
+    receiver.script(Reply(status_code, {"Retry-After": retry_after}))
+    enqueue(database, ADA, now_ms=clock())
+    (delivery,) = output.deliver_due(clock())
+
+    next_ms = delivery.attempt.next_attempt_ms
+    assert next_ms is not None
+    assert next_ms - clock() - delivery.attempt.duration_ms == wait_seconds * 1_000
+
+
+@on_one_database
+def test_every_attempt_has_its_own_time_and_the_same_id_and_bytes(
+    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+) -> None:
+    receiver.script(Reply(500), Reply(500))
+    enqueue(database, ADA, now_ms=clock())
+    for wait_seconds in (60, 600, 0):
+        output.deliver_due(clock())
+        clock.advance(seconds=wait_seconds)
+
+    requests = receiver.requests
+    assert len(requests) == 3
+    assert len({(each.headers["webhook-id"], each.body) for each in requests}) == 1
+    assert len({each.headers["webhook-timestamp"] for each in requests}) == 3
+    assert len({each.headers["webhook-signature"] for each in requests}) == 3
+    for each in requests:
+        sent_at_ms = int(each.headers["webhook-timestamp"]) * 1_000
+        assert verify([SECRET], each.headers, each.body, sent_at_ms).ok
+
+
+def test_a_failure_in_the_middle_holds_back_what_follows_and_nothing_overtakes(
+    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+) -> None:
+    receiver.script(Reply(200), Reply(200), Reply(503))
+    enqueue(database, *[ADA] * 5, now_ms=clock())
+
+    first_round = output.deliver_due(clock())
+    assert [each.succeeded for each in first_round] == [True, True, False]
+    assert output.deliver_due(clock()) == []
+    clock.advance(seconds=60)
+    output.deliver_due(clock())
+
+    assert sequences(receiver.requests) == [1, 2, 3, 3, 4, 5]
+    assert waiting(database) == 0
+
+
+@on_one_database
+def test_people_do_not_wait_for_each_other(
+    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+) -> None:
+    def only_bob(request: Received) -> Reply:
+        return Reply(200 if str(BOB) in request.body.decode() else 500)
+
+    receiver.answer = only_bob
+    enqueue(database, ADA, BOB, ADA, BOB, now_ms=clock())
+
+    rounds = [output.deliver_due(clock()) for _ in range(3)]
+
+    assert [[each.succeeded for each in deliveries] for deliveries in rounds] == [
+        [False],
+        [True, True],
+        [],
+    ]
+
+
+def test_a_message_that_nobody_wants_dies_is_kept_and_the_next_one_goes(
+    database: Database,
+    clock: FakeClock,
+    receiver: Receiver,
+    output: WebhookOutput,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+
+    def not_the_first(request: Received) -> Reply:
+        is_first = sequences([request]) == [1]
+        return Reply(500, body=b"no\x00pe \xff" + b"x" * 5_000) if is_first else Reply(200)
+
+    receiver.answer = not_the_first
+    enqueue(database, ADA, ADA, now_ms=clock())
+    first = output.deliver_due(clock())[0].message
+    for wait_seconds in (400, 4_000, 40_000):
+        clock.advance(seconds=wait_seconds)
+        with caplog.at_level(logging.WARNING):
+            while output.deliver_due(clock()):
+                pass
+
+    assert waiting(database) == 0
+    with database.read() as connection:
+        rows = connection.execute(
+            select(delivery_attempts.c.number, delivery_attempts.c.answer)
+            .where(delivery_attempts.c.message_id == first.id)
+            .order_by(delivery_attempts.c.number)
+        ).all()
+    assert [row.number for row in rows] == [1, 2, 3, 4]
+    assert rows[0].answer.startswith("nope \ufffdxxx")
+    assert {len(row.answer) for row in rows} == {2_048}
+    assert "is dead after 4 attempts: status 500" in caplog.text
+    assert state_of(database, ADA).sequence == 2
+    assert state_of(database, ADA).state == "delivered"
+
+
+def test_attempts_are_never_counted_anew_after_a_restart(
+    database: Database,
+    database_url: str,
+    http: OutgoingHttp,
+    clock: FakeClock,
+    receiver: Receiver,
+    output: WebhookOutput,
+) -> None:
+    receiver.answer = lambda _: Reply(500)
+    enqueue(database, ADA, now_ms=clock())
+    output.deliver_due(clock())
+    for attempts in (2, 3, 4):
+        clock.advance(seconds=10_000)
+        restarted = Database(database_url)
+        (delivery,) = an_output(restarted, http, clock, url=output.url).deliver_due(clock())
+        restarted.close()
+        assert delivery.attempt.number == attempts
+
+    assert state_of(database, ADA).state == "dead"
+    clock.advance(seconds=10**6)
+    assert output.deliver_due(clock()) == []
+
+
+@on_one_database
+@pytest.mark.parametrize(
+    "mode", [REFUSE, RESET, BLACKHOLE, DRIP, JUNK, cut_after(20)], ids=lambda mode: mode.name
+)
+def test_a_network_that_fails_loses_nothing_and_keeps_the_order(
+    database: Database,
+    http: OutgoingHttp,
+    clock: FakeClock,
+    receiver: Receiver,
+    mode: Mode,
+) -> None:
+    enqueue(database, ADA, BOB, ADA, BOB, ADA, now_ms=clock())
+    with (
+        FaultProxy(receiver.address) as proxy,
+        OutgoingHttp(deadline_seconds=HASTY_SECONDS, max_answer_bytes=100) as hasty_http,
+    ):
+        proxy.mode = mode
+        hasty = an_output(database, hasty_http, clock, url=proxy.url)
+        output = an_output(database, http, clock, url=proxy.url)
+        failed = hasty.deliver_due(clock()) + hasty.deliver_due(clock())
+        for delivery in failed:
+            assert (delivery.succeeded, delivery.attempt.status_code) == (False, None)
+            assert delivery.attempt.error
+        assert {each.message.mpid for each in failed} == {ADA, BOB}
+        assert output.deliver_due(clock()) == []
+
+        proxy.mode = PASS
+        clock.advance(seconds=60)
+        assert len(output.deliver_due(clock()) + output.deliver_due(clock())) == 5
+
+    assert_each_once_in_order(receiver.requests, {ADA: 3, BOB: 2})
+
+
+def assert_each_once_in_order(requests: Sequence[Received], expected: dict[int, int]) -> None:
+    """First deliveries per MPID without gap or inversion; repetitions with the same id and bytes."""
+    bodies: dict[str, bytes] = {}
+    first: dict[int, list[int]] = defaultdict(list)
+    for request in requests:
+        webhook_id = request.headers["webhook-id"]
+        if webhook_id not in bodies:
+            facts = json.loads(request.body)
+            first[int(facts["webhook_id"].split(":")[0])].append(facts["sequence"])
+        assert bodies.setdefault(webhook_id, request.body) == request.body
+    assert first == {mpid: list(range(1, count + 1)) for mpid, count in expected.items()}
+
+
+@on_one_database
+def test_a_url_that_can_never_be_reached_is_an_outcome_too(
+    database: Database, http: OutgoingHttp, clock: FakeClock
+) -> None:
+    enqueue(database, ADA, now_ms=clock())
+    output = an_output(database, http, clock, url="http://" + "a" * 300)
+
+    (delivery,) = output.deliver_due(clock())
+
+    assert delivery.attempt.error
+    assert delivery.attempt.state == "waiting"
+
+
+def test_dying_between_sending_and_recording_sends_the_same_bytes_again(
+    database: Database,
+    clock: FakeClock,
+    receiver: Receiver,
+    output: WebhookOutput,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enqueue(database, ADA, ADA, now_ms=clock())
+
+    def killed(*_: object, **__: object) -> bool:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("higgs_shop.webhook_output.output.record", killed)
+        with pytest.raises(SystemExit):
+            output.deliver_due(clock())
+    assert output.deliver_due(clock()) == [], "still leased"
+
+    clock.advance(seconds=60)
+    again = output.deliver_due(clock())
+
+    assert [each.attempt.number for each in again] == [1, 1]
+    assert sequences(receiver.requests) == [1, 2, 1, 2]
+    assert_each_once_in_order(receiver.requests, {ADA: 2})
+    assert waiting(database) == 0
+
+
+@on_one_database
+def test_a_busy_database_is_asked_again_rather_than_sending_twice(
+    database: Database,
+    clock: FakeClock,
+    receiver: Receiver,
+    output: WebhookOutput,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enqueue(database, ADA, now_ms=clock())
+    tries = iter([DatabaseBusy("busy"), DatabaseBusy("busy"), None])
+
+    def busy_at_first(*arguments: Any, **options: Any) -> bool:
+        if error := next(tries):
+            raise error
+        return outbox.record(*arguments, **options)
+
+    monkeypatch.setattr("higgs_shop.webhook_output.output.record", busy_at_first)
+    output.deliver_due(clock())
+
+    assert state_of(database, ADA).state == "delivered"
+    assert len(receiver.requests) == 1
+
+
+def test_a_sender_that_comes_back_late_cannot_undo_what_another_recorded(
+    database: Database,
+    clock: FakeClock,
+    receiver: Receiver,
+    output: WebhookOutput,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The first answer takes so long that the lease runs out and a second sender delivers."""
+
+    def late(request: Received) -> Reply:
+        if request.number > 1:
+            return Reply(200)
+        clock.advance(seconds=60)
+        assert [each.succeeded for each in output.deliver_due(clock())] == [True]
+        return Reply(500)
+
+    receiver.answer = late
+    enqueue(database, ADA, now_ms=clock())
+    with caplog.at_level(logging.WARNING):
+        output.deliver_due(clock())
+
+    state = state_of(database, ADA)
+    assert (state.state, state.attempts) == ("delivered", 1)
+    assert "the lease on the mailbox of MPID 1001 ran out" in caplog.text
+    assert_each_once_in_order(receiver.requests, {ADA: 1})
+
+
+@on_one_database
+def test_stopping_gives_back_unsent_what_is_left(
+    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+) -> None:
+    enqueue(database, *[ADA] * 5, now_ms=clock())
+
+    sent = output.deliver_due(clock(), keep_going=lambda: len(receiver.requests) < 2)
+
+    assert [each.message.sequence for each in sent] == [1, 2]
+    assert [each.message.sequence for each in output.deliver_due(clock())] == [3, 4, 5]
+
+
+@on_one_database
+def test_a_round_ends_long_before_its_lease_does(
+    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+) -> None:
+    """Answers that take four seconds each: after ten seconds the rest waits for the next round."""
+
+    def slow(_: Received) -> Reply:
+        clock.advance(seconds=4)
+        return Reply(200)
+
+    receiver.answer = slow
+    enqueue(database, *[ADA] * 5, now_ms=clock())
+
+    assert [each.message.sequence for each in output.deliver_due(clock())] == [1, 2, 3]
+    assert [each.message.sequence for each in output.deliver_due(clock())] == [4, 5]
+
+
+@on_one_database
+def test_an_error_that_nobody_foresaw_does_not_forget_what_was_delivered(
+    database: Database, clock: FakeClock
+) -> None:
+    class Broken(OutgoingHttp):
+        def post(self, *arguments: Any, **options: Any) -> Answer:
+            if posted:
+                raise RuntimeError("nobody foresaw this")
+            posted.append(1)
+            return super().post(*arguments, **options)
+
+    posted: list[int] = []
+    transport = httpx.MockTransport(lambda request: httpx.Response(204, request=request))
+    enqueue(database, ADA, ADA, now_ms=clock())
+    with Broken(deadline_seconds=1, max_answer_bytes=100, transport=transport) as http:
+        output = an_output(database, http, clock, url="http://receiver.example")
+        with pytest.raises(RuntimeError, match="foresaw"):
+            output.deliver_due(clock())
+
+    assert waiting(database) == 1
+    assert outbox.forget_leases(database) == 0, "given back"
+
+
+def test_the_forwarder_delivers_all_of_it_in_order_through_a_receiver_that_often_fails(
+    database: Database, http: OutgoingHttp, receiver: Receiver
+) -> None:
+    """Four senders, eight people who shop at once, every third answer a failure."""
+    people = range(1, 9)
+    receiver.answer = lambda request: Reply(503 if request.number % 3 == 0 else 200)
+    done = threading.Event()
+
+    def deliver(now_ms: int, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
+        deliveries = output.deliver_due(now_ms, keep_going=keep_going)
+        if shopped.is_set() and waiting(database) == 0:
+            done.set()
+        return deliveries
+
+    now_ms = 1_700_000_000_000
+    output = an_output(database, http, lambda: now_ms, url=receiver.url, schedule_seconds=[0] * 50)
+    shopped = threading.Event()
+    with Forwarder(deliver, clock=lambda: now_ms + 60_000, poll_seconds=0.01) as forwarder:
+        for _ in range(10):
+            enqueue(database, *people, now_ms=now_ms)
+            forwarder.wake()
+        shopped.set()
+        forwarder.wake()
+        assert done.wait(30), f"{waiting(database)} still wait"
+
+    assert_each_once_in_order(receiver.requests, dict.fromkeys(people, 10))
+    succeeded = [each for each in receiver.requests if each.number % 3]
+    assert len(succeeded) == 80, "nothing that was delivered was sent again"
