@@ -170,7 +170,7 @@ orders = Table(
     _workspace(primary_key=True),
     Column("number", Text, primary_key=True),
     Column("checkout_id", _Id, nullable=False, unique=True),
-    Column("visit_id", _Id, nullable=False),
+    Column("visit_id", _Id),  # null once the visitor has signed out
     Column("customer_id", Text),
     Column("ship_to", _Json, nullable=False),
     Column("lines", _Json, nullable=False),
@@ -234,7 +234,8 @@ sessions = Table(
     Column("device_stamp", Text, nullable=False),
     Column("visit_id", _Id, ForeignKey("visits.id", ondelete="CASCADE"), nullable=False),
     Column("session_uuid", Text, nullable=False),
-    Column("next_sequence", Integer, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("last_sequence", Integer, nullable=False),
     _ms("started_at_ms"),
     _ms("last_activity_ms"),
     _ms("ended_at_ms", nullable=True),
@@ -298,6 +299,7 @@ events = Table(
     _workspace(),
     Column("visit_id", _Id, nullable=False),
     Column("session_id", _Id, nullable=False),
+    Column("session_sequence", Integer, nullable=False),
     Column("request_id", Text, nullable=False),
     Column("intent_id", _Id),  # the call whose answer will say whose event this is
     Column("mpid", BigInteger),

@@ -1,0 +1,441 @@
+"""The first store."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_JSON = sa.JSON(none_as_null=True)
+
+
+def upgrade() -> None:
+    """Create every table."""
+    op.create_table(
+        "carts",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("visit_id", _ID, nullable=True),
+        sa.Column("customer_id", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_carts"),
+        sa.UniqueConstraint(
+            "workspace_id", "customer_id", name="uq_carts_workspace_id_customer_id"
+        ),
+        sa.UniqueConstraint("workspace_id", "visit_id", name="uq_carts_workspace_id_visit_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "checkouts",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("visit_id", _ID, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("lines", _JSON, nullable=False),
+        sa.Column("shipping", _JSON, nullable=True),
+        sa.Column("has_paid", sa.Boolean(), nullable=False),
+        sa.Column("begun_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_checkouts"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_checkouts_workspace_id_visit_id_state",
+        "checkouts",
+        ["workspace_id", "visit_id", "state"],
+        unique=False,
+    )
+    op.create_table(
+        "customers",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("customer_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("email_key", sa.Text(), nullable=False),
+        sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("wants_marketing", sa.Boolean(), nullable=False),
+        sa.Column("is_ready_account", sa.Boolean(), nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "customer_id", name="pk_customers"),
+        sa.UniqueConstraint(
+            "workspace_id", "email_key", name="uq_customers_workspace_id_email_key"
+        ),
+    )
+    op.create_table(
+        "device_users",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("stamp", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("identities", _JSON, nullable=False),
+        sa.Column("is_logged_in", sa.Boolean(), nullable=False),
+        sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "stamp", "mpid", name="pk_device_users"),
+    )
+    op.create_table(
+        "devices",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("stamp", sa.Text(), nullable=False),
+        sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("welcomed_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("opted_out_at_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "stamp", name="pk_devices"),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("visit_id", _ID, nullable=False),
+        sa.Column("session_id", _ID, nullable=False),
+        sa.Column("session_sequence", sa.Integer(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("intent_id", _ID, nullable=True),
+        sa.Column("mpid", sa.BigInteger(), nullable=True),
+        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("data", _JSON, nullable=False),
+        sa.Column("source_message_id", sa.Text(), nullable=False),
+        sa.Column("code_place", sa.Text(), nullable=False),
+        sa.Column("logged_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_events"),
+        sa.UniqueConstraint(
+            "workspace_id", "source_message_id", name="uq_events_workspace_id_source_message_id"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_events_unattributed",
+        "events",
+        ["intent_id"],
+        unique=False,
+        sqlite_where=sa.text("mpid IS NULL"),
+        postgresql_where=sa.text("mpid IS NULL"),
+    )
+    op.create_index(
+        "ix_events_workspace_id_mpid_id", "events", ["workspace_id", "mpid", "id"], unique=False
+    )
+    op.create_index(
+        "ix_events_workspace_id_visit_id_id",
+        "events",
+        ["workspace_id", "visit_id", "id"],
+        unique=False,
+    )
+    op.create_table(
+        "form_submissions",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("visit_id", _ID, autoincrement=False, nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("body_digest", sa.Text(), nullable=False),
+        sa.Column("location", sa.Text(), nullable=False),
+        sa.Column("submitted_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "visit_id", "token", name="pk_form_submissions"),
+    )
+    op.create_table(
+        "heartbeats",
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("beat_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("worker", name="pk_heartbeats"),
+    )
+    op.create_table(
+        "identity_decisions",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("request_digest", sa.Text(), nullable=False),
+        sa.Column("request", _JSON, nullable=False),
+        sa.Column("previous_mpid", sa.BigInteger(), nullable=True),
+        sa.Column("mpid", sa.BigInteger(), nullable=True),
+        sa.Column("status_code", sa.Integer(), nullable=False),
+        sa.Column("answer", _JSON, nullable=False),
+        sa.Column("steps", _JSON, nullable=False),
+        sa.Column("decided_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_identity_decisions"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_identity_decisions_workspace_id_mpid",
+        "identity_decisions",
+        ["workspace_id", "mpid"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_identity_decisions_workspace_id_request_id",
+        "identity_decisions",
+        ["workspace_id", "request_id"],
+        unique=False,
+    )
+    op.create_table(
+        "inbox_requests",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("headers", _JSON, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("signature", sa.Text(), nullable=False),
+        sa.Column("signature_reason", sa.Text(), nullable=False),
+        sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_inbox_requests"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_inbox_requests_workspace_id_token_id",
+        "inbox_requests",
+        ["workspace_id", "token", "id"],
+        unique=False,
+    )
+    op.create_table(
+        "mailboxes",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("last_sequence", sa.Integer(), nullable=False),
+        sa.Column("due_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("lease_token", sa.Text(), nullable=True),
+        sa.Column("lease_until_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_mailboxes"),
+    )
+    op.create_index("ix_mailboxes_due_at_ms", "mailboxes", ["due_at_ms"], unique=False)
+    op.create_table(
+        "messages",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("event_id", _ID, nullable=False),
+        sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("enqueued_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("next_attempt_ms", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_messages"),
+        sa.UniqueConstraint("webhook_id", name="uq_messages_webhook_id"),
+        sa.UniqueConstraint(
+            "workspace_id", "mpid", "sequence", name="uq_messages_workspace_id_mpid_sequence"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_messages_waiting",
+        "messages",
+        ["workspace_id", "mpid", "sequence"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index(
+        "ix_messages_workspace_id_event_id", "messages", ["workspace_id", "event_id"], unique=False
+    )
+    op.create_table(
+        "orders",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("checkout_id", _ID, nullable=False),
+        sa.Column("visit_id", _ID, nullable=True),
+        sa.Column("customer_id", sa.Text(), nullable=True),
+        sa.Column("ship_to", _JSON, nullable=False),
+        sa.Column("lines", _JSON, nullable=False),
+        sa.Column("subtotal_cents", sa.Integer(), nullable=False),
+        sa.Column("shipping_cents", sa.Integer(), nullable=False),
+        sa.Column("tax_cents", sa.Integer(), nullable=False),
+        sa.Column("total_cents", sa.Integer(), nullable=False),
+        sa.Column("placed_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "number", name="pk_orders"),
+        sa.UniqueConstraint("checkout_id", name="uq_orders_checkout_id"),
+    )
+    op.create_index(
+        "ix_orders_workspace_id_customer_id",
+        "orders",
+        ["workspace_id", "customer_id"],
+        unique=False,
+    )
+    op.create_table(
+        "profile_identities",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("identity_type", sa.Text(), nullable=False),
+        sa.Column("identity_value", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("set_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "workspace_id", "identity_type", "identity_value", "mpid", name="pk_profile_identities"
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_profile_identities_workspace_id_mpid",
+        "profile_identities",
+        ["workspace_id", "mpid"],
+        unique=False,
+    )
+    op.create_table(
+        "profiles",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_profiles"),
+    )
+    op.create_table(
+        "user_attributes",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", _JSON, nullable=True),
+        sa.Column("set_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "mpid", "name", name="pk_user_attributes"),
+    )
+    op.create_table(
+        "visits",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column("previous_token_hash", sa.Text(), nullable=True),
+        sa.Column("renewed_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("device_stamp", sa.Text(), nullable=False),
+        sa.Column("customer_id", sa.Text(), nullable=True),
+        sa.Column("current_mpid", sa.BigInteger(), nullable=True),
+        sa.Column("idsync_context", sa.Text(), nullable=True),
+        sa.Column("cookie_session", _JSON, nullable=False),
+        sa.Column("lease_token", sa.Text(), nullable=True),
+        sa.Column("lease_until_ms", sa.BigInteger(), nullable=True),
+        sa.Column("begun_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_visits"),
+        sa.UniqueConstraint("token_hash", name="uq_visits_token_hash"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_visits_previous_token_hash", "visits", ["previous_token_hash"], unique=False
+    )
+    op.create_index(
+        "ix_visits_workspace_id_device_stamp",
+        "visits",
+        ["workspace_id", "device_stamp"],
+        unique=False,
+    )
+    op.create_table(
+        "workspaces",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("api_key", sa.Text(), nullable=False),
+        sa.Column("api_secret", sa.Text(), nullable=False),
+        sa.Column("identity_strategy", sa.Text(), nullable=False),
+        sa.Column("identity_priority", _JSON, nullable=False),
+        sa.Column("login_ids", _JSON, nullable=False),
+        sa.Column("unique_ids", _JSON, nullable=False),
+        sa.Column("immutable_ids", _JSON, nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_workspaces"),
+        sa.UniqueConstraint("api_key", name="uq_workspaces_api_key"),
+    )
+    op.create_table(
+        "cart_lines",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("cart_id", _ID, nullable=False),
+        sa.Column("product_id", sa.Text(), nullable=False),
+        sa.Column("color", sa.Text(), nullable=False),
+        sa.Column("size", sa.Text(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("added_at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["cart_id"], ["carts.id"], name="fk_cart_lines_cart_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_cart_lines"),
+        sa.UniqueConstraint(
+            "cart_id",
+            "product_id",
+            "color",
+            "size",
+            name="uq_cart_lines_cart_id_product_id_color_size",
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "delivery_attempts",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("message_id", _ID, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("status_code", sa.Integer(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("duration_ms", sa.Integer(), nullable=False),
+        sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["messages.id"],
+            name="fk_delivery_attempts_message_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_delivery_attempts"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_delivery_attempts_message_id", "delivery_attempts", ["message_id"], unique=False
+    )
+    op.create_table(
+        "identity_intents",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("visit_id", _ID, nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("identities", _JSON, nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("previous_mpid", sa.BigInteger(), nullable=True),
+        sa.Column("mpid", sa.BigInteger(), nullable=True),
+        sa.Column("owed_since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("next_attempt_ms", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at_ms", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["visit_id"], ["visits.id"], name="fk_identity_intents_visit_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_identity_intents"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_identity_intents_due",
+        "identity_intents",
+        ["next_attempt_ms"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending'"),
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "ix_identity_intents_workspace_id_visit_id_state",
+        "identity_intents",
+        ["workspace_id", "visit_id", "state"],
+        unique=False,
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("device_stamp", sa.Text(), nullable=False),
+        sa.Column("visit_id", _ID, nullable=False),
+        sa.Column("session_uuid", sa.Text(), nullable=False),
+        sa.Column("user_agent", sa.Text(), nullable=False),
+        sa.Column("last_sequence", sa.Integer(), nullable=False),
+        sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_activity_ms", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at_ms", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["visit_id"], ["visits.id"], name="fk_sessions_visit_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_sessions"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "uq_sessions_live",
+        "sessions",
+        ["workspace_id", "device_stamp"],
+        unique=True,
+        sqlite_where=sa.text("ended_at_ms IS NULL"),
+        postgresql_where=sa.text("ended_at_ms IS NULL"),
+    )

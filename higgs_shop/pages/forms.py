@@ -1,0 +1,237 @@
+"""Every form of the store, and the only way in which one is read.
+
+What is typed into a password or card field is compared and thrown away: such fields render empty or
+with the demonstration's value, never with what was typed.
+"""
+
+import re
+from typing import Any, Final
+
+import email_validator
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    HiddenField,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    StringField,
+    TelField,
+    ValidationError,
+)
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+
+from higgs_shop.shop import Product
+from higgs_shop.shop.customers import DEMO_PASSWORD, password_matches
+
+DEMO_CARD: Final = "4242 4242 4242 4242"
+DEMO_EXPIRY: Final = "12 / 34"
+DEMO_CVC: Final = "123"
+DEMO_SHIPPING: Final = {
+    "name": "Ada Track",
+    "email": "ada.track@example.com",
+    "address": "27 Collider Ring",
+    "city": "Meyrin Falls",
+    "state": "NY",
+    "zip": "12116",
+    "country": "United States",
+}
+
+_PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]{4,24}", re.ASCII)
+
+
+def _plain_text(_form: FlaskForm, field: Field) -> None:
+    """No control characters and no half surrogates: databases and readers choke on them."""
+    text = field.data or ""
+    if any(character < " " or character == "\x7f" for character in text):
+        raise ValidationError("Use letters, digits and punctuation only; no control characters.")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValidationError("This holds a character that is not valid text. Type it again.")
+
+
+def _stripped(text: str | None) -> str | None:
+    return text.strip() if isinstance(text, str) else text
+
+
+def _email_address(_form: FlaskForm, field: Field) -> None:
+    try:
+        found = email_validator.validate_email(
+            field.data or "", check_deliverability=False, test_environment=True
+        )
+    except email_validator.EmailNotValidError as error:
+        raise ValidationError("Enter an e-mail address such as ada@example.com.") from error
+    field.data = found.normalized
+
+
+def _phone_number(_form: FlaskForm, field: Field) -> None:
+    if not _PHONE.fullmatch(field.data or ""):
+        raise ValidationError("Enter a phone number such as +1 212 555 0100, or leave it empty.")
+
+
+def _text(label: str, most: int, *, kind: type[StringField] = StringField) -> Any:
+    return kind(
+        label,
+        filters=[_stripped],
+        validators=[
+            InputRequired(f"Enter the {label.lower()}."),
+            Length(max=most, message=f"Use at most {most} characters."),
+            _plain_text,
+        ],
+    )
+
+
+def _email_field() -> Any:
+    return EmailField(
+        "E-mail",
+        filters=[_stripped],
+        validators=[
+            InputRequired("Enter an e-mail address."),
+            Length(max=254, message="Use at most 254 characters."),
+            _plain_text,
+            _email_address,
+        ],
+    )
+
+
+def _phone_field() -> Any:
+    return TelField(
+        "Phone",
+        filters=[_stripped],
+        description="Optional",
+        validators=[Optional(strip_whitespace=True), _plain_text, _phone_number],
+    )
+
+
+class BareForm(FlaskForm):
+    """A form with nothing to fill in but its button: CSRF is checked, nothing else is read."""
+
+
+class QuantityForm(FlaskForm):
+    """How many of a line."""
+
+    quantity = IntegerField(
+        "Quantity",
+        default=1,
+        validators=[
+            InputRequired("Enter a whole number from 1 to 99."),
+            NumberRange(1, 99, "Enter a whole number from 1 to 99."),
+        ],
+    )
+
+
+class AddToCartForm(QuantityForm):
+    """What to put into the cart. Made by `add_to_cart_form`, with the product's own choices."""
+
+    product_id = HiddenField(validators=[InputRequired()])
+
+
+def add_to_cart_form(product: Product) -> AddToCartForm:
+    """The form for this product: with a colour and a size field only where there is a choice."""
+
+    class OfThisProduct(AddToCartForm):
+        pass
+
+    for name, choices in (("color", product.colors), ("size", product.sizes)):
+        if choices:
+            label = name.capitalize()
+            options = [("", f"Choose a {name}"), *((choice, choice) for choice in choices)]
+            field = SelectField(
+                label,
+                choices=options if len(choices) > 1 else [(choices[0], choices[0])],
+                validators=[InputRequired(f"Choose a {name}.")],
+                validate_choice=True,
+            )
+            setattr(OfThisProduct, name, field)
+    return OfThisProduct()
+
+
+class SignInForm(FlaskForm):
+    """User id or e-mail, and the demo password."""
+
+    user_id = StringField(
+        "User id or e-mail",
+        filters=[_stripped],
+        validators=[
+            InputRequired("Enter a user id or an e-mail address."),
+            Length(max=254, message="Use at most 254 characters."),
+            _plain_text,
+        ],
+    )
+    password = PasswordField("Password", validators=[InputRequired("Enter the demo password.")])
+    next = HiddenField()
+
+    def validate_password(self, field: Field) -> None:
+        """Compared, then forgotten."""
+        typed, field.data = field.data or "", None
+        if not password_matches(typed):
+            raise ValidationError(
+                f"That is not the demo password. Every account here uses {DEMO_PASSWORD}."
+            )
+
+
+class SignUpForm(FlaskForm):
+    """A new account. The password is the demo password; none is asked for."""
+
+    name = _text("Name", 80)
+    email = _email_field()
+    phone = _phone_field()
+    wants_marketing = BooleanField("Send me news about new particles")
+
+
+class ProfileForm(FlaskForm):
+    """What customers may change about themselves."""
+
+    name = _text("Name", 80)
+    email = _email_field()
+    phone = _phone_field()
+
+
+class ShippingForm(FlaskForm):
+    """Where the order would go, if it were real."""
+
+    name = _text("Name", 80)
+    email = _email_field()
+    address = _text("Address", 120)
+    city = _text("City", 80)
+    state = _text("State", 40)
+    zip = _text("Zip code", 12)
+    country = _text("Country", 60)
+
+
+class PaymentForm(FlaskForm):
+    """The demonstration card, and no other."""
+
+    card_number = StringField("Card number", validators=[InputRequired("Use the demo card.")])
+    expiry = StringField("Expiry date", validators=[InputRequired("Use the demo card's date.")])
+    cvc = StringField(
+        "Security code",
+        validators=[InputRequired("Use the demo code.")],
+    )
+
+    def validate_card_number(self, field: Field) -> None:
+        """Compared, then forgotten."""
+        self._compare(
+            field, DEMO_CARD, f"Nothing is charged here, so only the demo card {DEMO_CARD} works."
+        )
+
+    def validate_expiry(self, field: Field) -> None:
+        """Compared, then forgotten."""
+        self._compare(field, DEMO_EXPIRY, f"The demo card is valid until {DEMO_EXPIRY}.")
+
+    def validate_cvc(self, field: Field) -> None:
+        """Compared, then forgotten."""
+        self._compare(field, DEMO_CVC, f"The demo card's code is {DEMO_CVC}.")
+
+    def _compare(self, field: Field, wanted: str, complaint: str) -> None:
+        typed, field.data = field.data or "", wanted
+        if re.sub(r"[\s/-]", "", typed) != re.sub(r"[\s/-]", "", wanted):
+            raise ValidationError(complaint)
+
+
+class OperatorForm(FlaskForm):
+    """Who may look at the observing pages."""
+
+    token = PasswordField("Operator token", validators=[InputRequired("Enter the token.")])
+    next = HiddenField()

@@ -1,0 +1,106 @@
+"""Not a page: who may look at what the store observes.
+
+With an operator token set, whoever knows it. Without one, in development only, whoever sits at this
+very machine: the socket's peer and the Host are loopback, and no proxy has passed the request on.
+"""
+
+import hmac
+import ipaddress
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Response, abort, redirect, request, url_for
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from werkzeug.wrappers import Response as AnyResponse
+
+from higgs_shop.pages.parts import parts
+
+COOKIE: Final = "higgs_operator"
+_HOURS: Final = 12
+_FORWARDING_HEADERS: Final = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-Ip",
+)
+
+
+def may_observe() -> bool:
+    """Whether this request comes from somebody who may look."""
+    token = _token()
+    if token:
+        return _holds_cookie()
+    return not parts().settings.production and _is_local()
+
+
+def observers_only() -> AnyResponse | None:
+    """For a blueprint's before_request: let observers in, ask for the token, or show nothing."""
+    if may_observe():
+        return None
+    if not _token():
+        abort(404)
+    return redirect(url_for("operator.show", next=request.path), 302)
+
+
+def is_operator_token(text: str) -> bool:
+    """Whether this is the operator token."""
+    return bool(_token()) and hmac.compare_digest(
+        text.encode("utf-8", "replace"), _token().encode()
+    )
+
+
+def has_operator_token() -> bool:
+    """Whether a token is what opens the observing pages here."""
+    return bool(_token())
+
+
+def remember_observer(response: Response) -> None:
+    """Let this browser in for twelve hours."""
+    response.set_cookie(
+        _cookie_name(),
+        _serializer().dumps("observer"),
+        max_age=_HOURS * 3_600,
+        httponly=True,
+        secure=parts().settings.production,
+        samesite="Lax",
+        path="/",
+    )
+
+
+def _holds_cookie() -> bool:
+    try:
+        _serializer().loads(request.cookies.get(_cookie_name(), ""), max_age=_HOURS * 3_600)
+    except BadSignature:
+        return False
+    return True
+
+
+def _cookie_name() -> str:
+    return f"__Host-{COOKIE}" if parts().settings.production else COOKIE
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    # The token is part of the key: a new token shuts everybody out.
+    return URLSafeTimedSerializer([parts().secrets.secret_key, _token()], salt="operator")
+
+
+def _token() -> str:
+    return parts().settings.operator_token.get_secret_value()
+
+
+def _is_local() -> bool:
+    if any(header in request.headers for header in _FORWARDING_HEADERS):
+        return False
+    return _is_loopback(request.environ.get("REMOTE_ADDR")) and _is_loopback(
+        urlsplit(f"//{request.host}").hostname
+    )
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False

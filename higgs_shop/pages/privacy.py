@@ -1,0 +1,46 @@
+"""Saying no to being tracked, and yes again."""
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from higgs_shop.pages import current_visitor
+from higgs_shop.pages.current_visitor import settle, stepping, submitting, visited
+from higgs_shop.pages.forms import BareForm
+from higgs_shop.pages.parts import parts
+
+bp = visited(Blueprint("privacy", __name__))
+
+
+@bp.get("/privacy")
+def show() -> str:
+    """What is tracked, and the choice."""
+    with stepping() as step:
+        step.screen_view("Privacy")
+    return render_template("pages/privacy.html")
+
+
+@bp.post("/privacy/opt-out")
+def opt_out() -> Response:
+    """From here on nothing is logged, and only the calls that signing in needs are made."""
+    if not BareForm().validate_on_submit():
+        abort(400)
+    with submitting(url_for("privacy.show")) as step:
+        discarded = parts().visitors.opt_out(step) if step.is_new else 0
+    message = "You are not tracked any more."
+    if discarded:
+        message += f" {discarded} events that had no profile yet were discarded."
+    flash(message, "info")
+    return redirect(step.location, 303)
+
+
+@bp.post("/privacy/opt-in")
+def opt_in() -> Response:
+    """Track this visitor again, beginning with a session and an identify."""
+    if not BareForm().validate_on_submit():
+        abort(400)
+    with submitting(url_for("privacy.show")) as step:
+        if step.is_new:
+            parts().visitors.opt_in(step, current_visitor.caller())
+    settle()
+    flash("You are tracked again.", "info")
+    return redirect(step.location, 303)

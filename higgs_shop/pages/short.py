@@ -1,0 +1,41 @@
+"""How pages write what is long: MPIDs, moments, JSON."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from higgs_shop.clock import Clock
+
+
+def short_mpid(mpid: int | str | None) -> str | None:
+    """An MPID by its last six digits; the whole number stands beside it in the page."""
+    if mpid is None:
+        return None
+    return f"…{str(mpid)[-6:]}"
+
+
+def iso(ms: int) -> str:
+    """UTC milliseconds as ISO 8601."""
+    moment = datetime.fromtimestamp(ms / 1_000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def ago(ms: int, clock: Clock) -> str:
+    """How long ago, or how long until, in the largest unit that fits."""
+    seconds = (clock() - ms) / 1_000
+    words = _span(abs(seconds))
+    if words == "now":
+        return "just now" if seconds >= 0 else "now"
+    return f"{words} ago" if seconds >= 0 else f"in {words}"
+
+
+def pretty_json(value: Any) -> str:
+    """JSON for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return "now"

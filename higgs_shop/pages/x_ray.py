@@ -1,0 +1,214 @@
+"""The x-ray: who the visitor is, what was logged, where that went, and the lines that did it.
+
+It reads what is stored and logs nothing. On every shop page it is a bar; here it is a page of its
+own, and the fragment that the open bar fetches while deliveries are on their way.
+"""
+
+import linecache
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Blueprint, render_template, request
+from sqlalchemy import Connection, bindparam, select
+
+from higgs_shop import outbox
+from higgs_shop.outbox import MessageState
+from higgs_shop.pages import current_visitor
+from higgs_shop.pages.observers import observers_only
+from higgs_shop.pages.parts import parts
+from higgs_shop.pages.short import short_mpid
+from higgs_shop.tables import device_users, identity_decisions, sessions
+from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_visit
+from higgs_shop.visitors import Intent, Standing, Visit, latest
+
+bp = Blueprint("x_ray", __name__)
+bp.before_request(observers_only)
+
+_MOST_EVENTS: Final = 20
+_MOST_CALLS: Final = 5
+_LINES_AROUND: Final = 2
+_PROJECT: Final = Path(__file__).parent.parent.parent
+_NO_DELIVERY: Final = {
+    "state": "unattributed",
+    "attempts": 0,
+    "last_status": None,
+    "last_error": None,
+    "next_attempt_ms": None,
+}
+
+
+@bp.get("/x-ray")
+def show() -> str:
+    """The x-ray as a page: for those without JavaScript, and for a closer look."""
+    return render_template("pages/x_ray.html")
+
+
+@bp.get("/x-ray/fragment")
+def fragment() -> str:
+    """The inner part of the bar, anew. `?page=` names the request whose events are "this page's"."""
+    return render_template("_x_ray_body.html")
+
+
+def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) -> dict[str, Any]:
+    """Everything that the x-ray shows of a visit, for the templates."""
+    if visit is None:
+        return _empty(current_visitor.device_stamp())
+    events = events_of_visit(connection, visit.workspace_id, visit.id, most=_MOST_EVENTS)
+    states = outbox.messages_of_events(
+        connection, visit.workspace_id, [event.id for event in events]
+    )
+    here = request.args.get("page") or current_visitor.caller().request_id
+    shown = [(event, _event(event, states.get(event.id))) for event in reversed(events)]
+    users = _users(connection, visit)
+    return {
+        "page": here,
+        "user": _user(connection, visit, standing, users),
+        "device_stamp": visit.device_stamp,
+        "session_uuid": connection.scalar(
+            _SESSION, {"workspace": visit.workspace_id, "stamp": visit.device_stamp}
+        ),
+        "here": [view for event, view in shown if event.request_id == here],
+        "before": [view for event, view in reversed(shown) if event.request_id != here],
+        "calls": _calls(connection, visit),
+        "users": [
+            {
+                "mpid": str(user.mpid),
+                "mpid_short": short_mpid(user.mpid),
+                "is_logged_in": user.is_logged_in,
+                "first_seen_ms": user.first_seen_ms,
+                "last_seen_ms": user.last_seen_ms,
+            }
+            for user in users
+        ],
+        "waiting": sum(view["delivery"]["state"] in ("waiting", "retrying") for _, view in shown),
+    }
+
+
+def _empty(device_stamp: str | None) -> dict[str, Any]:
+    return {
+        "page": "",
+        "user": None,
+        "device_stamp": device_stamp,
+        "session_uuid": None,
+        "here": [],
+        "before": [],
+        "calls": [],
+        "users": [],
+        "waiting": 0,
+    }
+
+
+def _user(
+    connection: Connection, visit: Visit, standing: Standing, users: list[Any]
+) -> dict[str, Any] | None:
+    if standing.mpid is None:
+        return None
+    current = next((user for user in users if user.mpid == standing.mpid), None)
+    attributes = attributes_of(connection, visit.workspace_id, standing.mpid)
+    return {
+        "mpid": str(standing.mpid),
+        "mpid_short": short_mpid(standing.mpid),
+        "state": "known" if current is not None and current.is_logged_in else "anonymous",
+        "identities": [
+            {"type": name, "value": known["value"], "set_at_ms": known["set_at_ms"]}
+            for name, known in (current.identities if current is not None else {}).items()
+        ],
+        "attributes": [{"name": name, "value": value} for name, value in attributes.items()],
+    }
+
+
+def _users(connection: Connection, visit: Visit) -> list[Any]:
+    names = {"workspace": visit.workspace_id, "stamp": visit.device_stamp}
+    return list(connection.execute(_USERS, names))
+
+
+def _event(event: LoggedEvent, message: MessageState | None) -> dict[str, Any]:
+    return {
+        "event_type": event.event_type,
+        "kind": "session" if event.event_type.startswith("session_") else event.event_type,
+        "name": event.name,
+        "logged_at_ms": event.logged_at_ms,
+        "sequence": message.sequence if message else None,
+        "mpid_short": short_mpid(event.mpid),
+        "delivery": _delivery(message),
+        "data": event.data,
+        "code_place": event.code_place,
+        "code_lines": _code_lines(event.code_place),
+    }
+
+
+def _delivery(message: MessageState | None) -> Mapping[str, Any]:
+    if message is None:
+        return _NO_DELIVERY
+    state: str = message.state
+    if state == "waiting" and message.attempts:
+        state = "retrying"
+    return {
+        "state": state,
+        "attempts": message.attempts,
+        "last_status": message.last_status,
+        "last_error": message.last_error,
+        "next_attempt_ms": message.next_attempt_ms,
+    }
+
+
+def _code_lines(place: str) -> list[tuple[int, str, bool]]:
+    """The line that logged the event, with its neighbours. Only the store's own files are read."""
+    name, _, number = place.rpartition(":")
+    if not name.startswith("higgs_shop/") or ".." in name or not number.isdigit():
+        return []
+    lines = linecache.getlines(str(_PROJECT / name))
+    at = int(number)
+    around = range(max(1, at - _LINES_AROUND), min(len(lines), at + _LINES_AROUND) + 1)
+    return [(line, lines[line - 1].rstrip("\n"), line == at) for line in around]
+
+
+def _calls(connection: Connection, visit: Visit) -> list[dict[str, Any]]:
+    calls = latest(connection, visit.id, most=_MOST_CALLS)
+    steps = _steps(connection, visit.workspace_id, [call.request_id for call in calls])
+    return [_call(call, steps.get(call.request_id, [])) for call in calls]
+
+
+def _call(call: Intent, steps: list[str]) -> dict[str, Any]:
+    duration = None
+    if call.closed_at_ms is not None:
+        duration = f"{call.closed_at_ms - call.owed_since_ms} ms"
+    return {
+        "action": call.action,
+        "state": call.state,
+        "owed_since_ms": call.owed_since_ms,
+        "duration": duration,
+        "error": call.error_message,
+        "mpid_short": short_mpid(call.mpid),
+        "previous_mpid_short": short_mpid(call.previous_mpid),
+        "steps": steps,
+    }
+
+
+def _steps(
+    connection: Connection, workspace_id: str, request_ids: list[str]
+) -> dict[str, list[str]]:
+    """The embedded service's own account of each decision; a remote one keeps it to itself."""
+    rows = connection.execute(
+        select(identity_decisions.c.request_id, identity_decisions.c.steps).where(
+            identity_decisions.c.workspace_id == workspace_id,
+            identity_decisions.c.request_id.in_(request_ids),
+        )
+    )
+    return {row.request_id: [step["text"] for step in row.steps] for row in rows}
+
+
+_SESSION = select(sessions.c.session_uuid).where(
+    sessions.c.workspace_id == bindparam("workspace"),
+    sessions.c.device_stamp == bindparam("stamp"),
+    sessions.c.ended_at_ms.is_(None),
+)
+_USERS = (
+    select(device_users)
+    .where(
+        device_users.c.workspace_id == bindparam("workspace"),
+        device_users.c.stamp == bindparam("stamp"),
+    )
+    .order_by(device_users.c.last_seen_ms.desc())
+)

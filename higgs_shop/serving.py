@@ -1,0 +1,175 @@
+"""Runs a store: as one process that does everything, as several web processes, or as the worker
+beside another web server."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+import click
+import waitress
+from sqlalchemy.exc import SQLAlchemyError
+from waitress.server import TcpWSGIServer
+
+from higgs_shop.app import create_app
+from higgs_shop.clock import system_clock
+from higgs_shop.database import Database, DatabaseError
+from higgs_shop.migrations import upgrade as upgrade_tables
+from higgs_shop.settings import Settings
+from higgs_shop.tables import metadata
+from higgs_shop.wiring import Parts, wire
+
+_BACKLOG: Final = 256
+
+
+class CannotServe(Exception):
+    """The store cannot start; the message is one line that says why and what to do."""
+
+
+def serve(settings: Settings, workers: int = 1) -> None:
+    """Serve until the process is told to stop. What is in flight is finished first.
+
+    Raises: CannotServe, SettingsError.
+    """
+    listening = _listen(settings)
+    settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+    if workers > 1:
+        _fork(settings, listening, workers)
+        return
+    parts = _wire(settings)
+    _announce(parts)
+    _serve_here(parts, listening)
+
+
+def forward(settings: Settings) -> None:
+    """Deliver, and make owed identity calls, until the process is told to stop."""
+    parts = _wire(settings)
+    stopping = threading.Event()
+    _on_stop(stopping.set)
+    parts.start_background_work()
+    click.echo(f"Forwarding to {parts.output.url}")
+    stopping.wait()
+    parts.close()
+
+
+def reset(settings: Settings) -> None:
+    """Empty the database. The generated secrets stay, and so do addresses and signatures."""
+    database = _open(settings)
+    with database.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    database.close()
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the database to the shape that this release wants."""
+    _open(settings).close()
+
+
+def _open(settings: Settings) -> Database:
+    try:
+        settings.instance.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.database_url)
+        upgrade_tables(database)
+    except (OSError, DatabaseError, SQLAlchemyError) as error:
+        raise CannotServe(_why_no_database(settings, error)) from error
+    return database
+
+
+def _wire(settings: Settings) -> Parts:
+    try:
+        return wire(settings, clock=system_clock)
+    except (OSError, DatabaseError, SQLAlchemyError) as error:
+        raise CannotServe(_why_no_database(settings, error)) from error
+
+
+def _why_no_database(settings: Settings, error: Exception) -> str:
+    reason = str(getattr(error, "orig", error)).strip().splitlines()
+    shown = Database(settings.database_url).url.render_as_string(hide_password=True)
+    return f"the database {shown} cannot be used: {reason[0] if reason else type(error).__name__}"
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        raise CannotServe(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+            "choose another port with --port, or --port 0 for any free one"
+        ) from error
+    return listening
+
+
+def _serve_here(parts: Parts, listening: socket.socket) -> None:
+    app = create_app(wired=parts)
+    server: Any = waitress.create_server(
+        app, sockets=[listening], threads=parts.settings.threads, ident=None
+    )
+    _on_stop(sys.exit)
+    parts.start_background_work()
+    try:
+        server.run()  # until SystemExit; requests in flight are then finished
+    finally:
+        server.close()
+        parts.close()
+
+
+def _fork(settings: Settings, listening: socket.socket, workers: int) -> None:
+    """Several processes on one socket. When one of them dies, all stop: whoever started the store
+    hears of it."""
+    parts = _wire(settings)
+    _announce(parts)
+    parts.close()
+    children = [_spawn(settings, listening) for _ in range(workers)]
+
+    _on_stop(lambda: [os.kill(child, signal.SIGTERM) for child in children])
+    _, status = os.wait()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _stop_children(children)
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _spawn(settings: Settings, listening: socket.socket) -> int:
+    child = os.fork()
+    if child == 0:
+        _serve_here(_wire(settings), listening)
+        os._exit(0)
+    return child
+
+
+def _stop_children(children: list[int]) -> None:
+    for child in children:
+        try:
+            os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
+        except (ProcessLookupError, ChildProcessError):
+            continue
+
+
+def _on_stop(stop: Callable[[], object]) -> None:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        stop()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+def _announce(parts: Parts) -> None:
+    address = parts.inbox_address.partition("/inbox/")[0]
+    click.echo(f"Higgs Shop   {address}/")
+    click.echo(f"X-ray        {address}/x-ray")
+    click.echo(f"Inbox        {address}/inbox")
+    click.echo(f"Identity     {parts.settings.idsync_url or f'{address}/identity/v1/ (embedded)'}")
+    click.echo(f"Webhook      {parts.output.url}")
+    click.echo("Stop it with Ctrl-C.")
+    sys.stdout.flush()

@@ -1,0 +1,51 @@
+"""What happened, and to whom: events, their shapes, and the body that a webhook receives."""
+
+from higgs_shop.tracker.batch import SessionFacts
+from higgs_shop.tracker.events import (
+    Amounts,
+    CustomEvent,
+    Event,
+    OptOut,
+    ProductAction,
+    ProductImpression,
+    ScreenView,
+    SessionEnd,
+    SessionStart,
+    TrackedProduct,
+    UserAttributeChange,
+    UserIdentityChange,
+)
+from higgs_shop.tracker.tracker import (
+    Epoch,
+    EventLog,
+    LoggedEvent,
+    OpenSession,
+    Tracker,
+    attributes_of,
+    discard_unattributed,
+    events_of_visit,
+)
+
+__all__ = [
+    "Amounts",
+    "CustomEvent",
+    "Epoch",
+    "Event",
+    "EventLog",
+    "LoggedEvent",
+    "OpenSession",
+    "OptOut",
+    "ProductAction",
+    "ProductImpression",
+    "ScreenView",
+    "SessionEnd",
+    "SessionFacts",
+    "SessionStart",
+    "TrackedProduct",
+    "Tracker",
+    "UserAttributeChange",
+    "UserIdentityChange",
+    "attributes_of",
+    "discard_unattributed",
+    "events_of_visit",
+]

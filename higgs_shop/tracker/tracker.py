@@ -1,0 +1,363 @@
+"""The tracker: writes events down, and says whose they are.
+
+An event is logged under an epoch: the user who is current, or the identity call whose answer is
+still out. Under a user it gets its place in that person's queue at once; under a call it waits, and
+`attribute` gives it its person when the answer comes. So nothing is ever attributed to whoever was
+here before or comes after.
+"""
+
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from higgs_shop import outbox
+from higgs_shop.clock import Clock
+from higgs_shop.tables import (
+    device_users,
+    events,
+    sessions,
+    user_attributes,
+    visits,
+)
+from higgs_shop.tracker.batch import KnownIdentity, Person, SessionFacts, batch_body, event_data
+from higgs_shop.tracker.events import Event
+from higgs_shop.upsert import upserting
+
+_PACKAGE = Path(__file__).parent.parent
+TRACKS_FOR_ITS_CALLER = True
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Under whom events are logged: exactly one of `mpid` and `intent_id` is set."""
+
+    mpid: int | None
+    intent_id: int | None
+
+
+@dataclass
+class OpenSession:
+    """The session in which events are being logged. `last_sequence` grows with each."""
+
+    id: int
+    facts: SessionFacts
+    last_sequence: int
+
+
+@dataclass
+class EventLog:
+    """Where one request's events go: an open write transaction, a visit, an epoch and a session."""
+
+    connection: Connection
+    workspace_id: str
+    visit_id: int
+    device_stamp: str
+    epoch: Epoch
+    session: OpenSession
+    request_id: str
+    now_ms: int
+    logged: list[int] = field(default_factory=list)
+    """Ids of the events written so far."""
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """An event as it is stored, for those who look at it."""
+
+    id: int
+    request_id: str
+    event_type: str
+    name: str
+    data: dict[str, Any]
+    mpid: int | None
+    intent_id: int | None
+    code_place: str
+    logged_at_ms: int
+
+
+class Tracker:
+    """Writes events in the caller's transaction, and hands the attributed ones to the outbox.
+
+    Args:
+        environment: `development` or `production`, told to the receiver.
+        clock: what time it is.
+        new_id: a new random UUID as text, for message ids.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: str,
+        clock: Clock,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._environment = environment
+        self._clock = clock
+        self._new_id = new_id
+
+    def log(
+        self,
+        log: EventLog,
+        event: Event,
+        *,
+        happened_at_ms: int | None = None,
+        once: str | None = None,
+    ) -> bool:
+        """Write one event down. It is kept exactly if the caller's transaction is.
+
+        Args:
+            log: where it goes.
+            event: what happened.
+            happened_at_ms: when, if not now.
+            once: a key that names this occurrence in the workspace (an order number, a form's
+                one-time token). A second event with the same key is not logged.
+        Returns: whether it was logged.
+        """
+        at_ms = log.now_ms if happened_at_ms is None else happened_at_ms
+        message_id = _id_of(log.workspace_id, event.event_type, once) if once else self._new_id()
+        if once and _is_logged(log, message_id):
+            return False
+        data = event_data(
+            event.data(),
+            logged_at_ms=at_ms,
+            source_message_id=message_id,
+            session=log.session.facts,
+        )
+        log.session.last_sequence += 1
+        (event_id,) = log.connection.execute(
+            _INSERT_EVENT,
+            {
+                "workspace_id": log.workspace_id,
+                "visit_id": log.visit_id,
+                "session_id": log.session.id,
+                "session_sequence": log.session.last_sequence,
+                "request_id": log.request_id,
+                "intent_id": log.epoch.intent_id,
+                "event_type": event.event_type,
+                "name": event.name,
+                "data": data,
+                "source_message_id": message_id,
+                "code_place": _code_place(),
+                "logged_at_ms": at_ms,
+            },
+        ).one()
+        log.logged.append(event_id)
+        if log.epoch.mpid is not None:
+            stored = _Stored(
+                event_id,
+                event.event_type,
+                data,
+                at_ms,
+                log.session.last_sequence,
+                log.session.facts,
+            )
+            self._give(log.connection, log.workspace_id, log.device_stamp, stored, log.epoch.mpid)
+        return True
+
+    def attribute(
+        self, connection: Connection, workspace_id: str, intent_id: int, mpid: int
+    ) -> int:
+        """The answer to an identity call came: its epoch's events are this person's.
+
+        They join the person's queue in the order in which they were logged.
+        Returns: how many there were.
+        """
+        waiting = connection.execute(
+            _WAITING_EVENTS, {"workspace": workspace_id, "intent": intent_id}
+        ).all()
+        for row in waiting:
+            session = SessionFacts(row.session_uuid, row.started_at_ms, row.user_agent)
+            stored = _Stored(
+                row.id, row.event_type, row.data, row.logged_at_ms, row.session_sequence, session
+            )
+            self._give(connection, workspace_id, row.device_stamp, stored, mpid)
+        return len(waiting)
+
+    def _give(
+        self, connection: Connection, workspace_id: str, stamp: str, stored: "_Stored", mpid: int
+    ) -> None:
+        data = stored.data
+        if stored.event_type == "user_attribute_change":
+            data = _set_user_attribute(connection, workspace_id, mpid, data)
+        person = _person(connection, workspace_id, stamp, mpid)
+        connection.execute(_ATTRIBUTE_EVENT, {"event": stored.id, "to": mpid, "as_data": data})
+        outbox.enqueue(
+            connection,
+            workspace_id=workspace_id,
+            mpid=mpid,
+            event_id=stored.id,
+            now_ms=self._clock(),
+            make_body=lambda sequence, webhook_id: batch_body(
+                event_type=stored.event_type,
+                data=data,
+                person=person,
+                session=stored.session,
+                sequence=sequence,
+                session_sequence=stored.session_sequence,
+                logged_at_ms=stored.logged_at_ms,
+                webhook_id=webhook_id,
+                environment=self._environment,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    id: int
+    event_type: str
+    data: dict[str, Any]
+    logged_at_ms: int
+    session_sequence: int
+    session: SessionFacts
+
+
+def events_of_visit(
+    connection: Connection, workspace_id: str, visit_id: int, *, most: int
+) -> list[LoggedEvent]:
+    """The newest events of a visit, newest first."""
+    rows = connection.execute(
+        _EVENTS_OF_VISIT, {"workspace": workspace_id, "visit": visit_id, "most": most}
+    )
+    return [LoggedEvent(**row._mapping) for row in rows]
+
+
+def attributes_of(connection: Connection, workspace_id: str, mpid: int) -> dict[str, Any]:
+    """A person's user attributes, by name."""
+    rows = connection.execute(_ATTRIBUTES, {"workspace": workspace_id, "mpid": mpid})
+    return {name: value for name, value in rows}
+
+
+def discard_unattributed(connection: Connection, workspace_id: str, visit_id: int) -> int:
+    """Forget the events of a visit that belong to nobody yet: the visitor opted out.
+
+    Returns: how many there were.
+    """
+    gone = connection.execute(
+        events.delete().where(
+            events.c.workspace_id == workspace_id,
+            events.c.visit_id == visit_id,
+            events.c.mpid.is_(None),
+        )
+    )
+    return gone.rowcount
+
+
+_INSERT_EVENT = insert(events).returning(events.c.id)
+_ATTRIBUTE_EVENT = (
+    update(events)
+    .where(events.c.id == bindparam("event"))
+    .values(mpid=bindparam("to"), data=bindparam("as_data", type_=events.c.data.type))
+)
+_IS_LOGGED = select(events.c.id).where(
+    events.c.workspace_id == bindparam("workspace"),
+    events.c.source_message_id == bindparam("message"),
+)
+_WAITING_EVENTS = (
+    select(
+        events.c.id,
+        events.c.event_type,
+        events.c.data,
+        events.c.logged_at_ms,
+        events.c.session_sequence,
+        sessions.c.session_uuid,
+        sessions.c.started_at_ms,
+        sessions.c.user_agent,
+        visits.c.device_stamp,
+    )
+    .join(sessions, sessions.c.id == events.c.session_id)
+    .join(visits, visits.c.id == events.c.visit_id)
+    .where(
+        events.c.workspace_id == bindparam("workspace"),
+        events.c.intent_id == bindparam("intent"),
+        events.c.mpid.is_(None),
+    )
+    .order_by(events.c.id)
+)
+_EVENTS_OF_VISIT = (
+    select(
+        events.c.id,
+        events.c.request_id,
+        events.c.event_type,
+        events.c.name,
+        events.c.data,
+        events.c.mpid,
+        events.c.intent_id,
+        events.c.code_place,
+        events.c.logged_at_ms,
+    )
+    .where(events.c.workspace_id == bindparam("workspace"), events.c.visit_id == bindparam("visit"))
+    .order_by(events.c.id.desc())
+    .limit(bindparam("most"))
+)
+_IDENTITIES = select(device_users.c.identities).where(
+    device_users.c.workspace_id == bindparam("workspace"),
+    device_users.c.stamp == bindparam("stamp"),
+    device_users.c.mpid == bindparam("mpid"),
+)
+_ATTRIBUTES = (
+    select(user_attributes.c.name, user_attributes.c.value)
+    .where(
+        user_attributes.c.workspace_id == bindparam("workspace"),
+        user_attributes.c.mpid == bindparam("mpid"),
+    )
+    .order_by(user_attributes.c.name)
+)
+
+
+def _id_of(workspace_id: str, event_type: str, once: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"higgs-shop:{workspace_id}:{event_type}:{once}"))
+
+
+def _is_logged(log: EventLog, message_id: str) -> bool:
+    names = {"workspace": log.workspace_id, "message": message_id}
+    return log.connection.execute(_IS_LOGGED, names).first() is not None
+
+
+def _person(connection: Connection, workspace_id: str, stamp: str, mpid: int) -> Person:
+    stored = connection.execute(
+        _IDENTITIES, {"workspace": workspace_id, "stamp": stamp, "mpid": mpid}
+    ).scalar_one_or_none()
+    identities = [
+        KnownIdentity(identity_type, known["value"], known["set_at_ms"])
+        for identity_type, known in sorted((stored or {}).items())
+    ]
+    return Person(mpid, identities, attributes_of(connection, workspace_id, mpid))
+
+
+def _set_user_attribute(
+    connection: Connection, workspace_id: str, mpid: int, data: dict[str, Any]
+) -> dict[str, Any]:
+    name, new = data["user_attribute_name"], data["new"]
+    known = attributes_of(connection, workspace_id, mpid)
+    set_at_ms = data["timestamp_unixtime_ms"]
+    connection.execute(
+        upserting(connection, user_attributes)
+        .values(workspace_id=workspace_id, mpid=mpid, name=name, value=new, set_at_ms=set_at_ms)
+        .on_conflict_do_update(
+            index_elements=["workspace_id", "mpid", "name"],
+            set_={"value": new, "set_at_ms": set_at_ms},
+        )
+    )
+    return {**data, "old": known.get(name), "is_new_attribute": name not in known}
+
+
+def _code_place() -> str:
+    """The line that logged the event, "package/file.py:41".
+
+    Modules that only pass events on say so with a TRACKS_FOR_ITS_CALLER of their own.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and "TRACKS_FOR_ITS_CALLER" in frame.f_globals:
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    place = Path(frame.f_code.co_filename)
+    if not place.is_relative_to(_PACKAGE):
+        return f"{place.name}:{frame.f_lineno}"
+    return f"{place.relative_to(_PACKAGE.parent).as_posix()}:{frame.f_lineno}"

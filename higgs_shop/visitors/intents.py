@@ -1,0 +1,253 @@
+"""Identity calls that are owed.
+
+An intent is written in the transaction that makes the call necessary (a session starts, somebody
+signs in) and closed by the one that stores the answer. A service that is down, a crash or a lost
+race leaves an intent behind, never half a person. A visit's intents are carried out one at a time,
+in order, by whoever holds the visit's lease.
+"""
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
+
+from higgs_shop.tables import identity_intents as intents
+from higgs_shop.tables import visits
+from higgs_shop.tracker import Epoch
+
+Action = Literal["identify", "login", "logout", "modify"]
+
+LEASE_MS: Final = 30_000
+"""How long a visit's calls belong to one thread; far longer than a call may take."""
+
+_LONGEST_WAIT_MS: Final = 30_000
+_LONGEST_ASKED_WAIT_MS: Final = 5 * 60_000
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One call: owed, or carried out."""
+
+    id: int
+    workspace_id: str
+    visit_id: int
+    action: Action
+    identities: Mapping[str, str | None]
+    request_id: str
+    state: str
+    attempts: int
+    error_code: str | None
+    error_message: str | None
+    previous_mpid: int | None
+    mpid: int | None
+    owed_since_ms: int
+    next_attempt_ms: int
+    closed_at_ms: int | None
+
+
+def owe(
+    connection: Connection,
+    workspace_id: str,
+    visit_id: int,
+    action: Action,
+    identities: Mapping[str, str | None],
+    now_ms: int,
+) -> int:
+    """Write down that a call is owed. Returns the intent's id."""
+    (intent_id,) = connection.execute(
+        insert(intents)
+        .values(
+            workspace_id=workspace_id,
+            visit_id=visit_id,
+            action=action,
+            identities=dict(identities),
+            request_id=str(uuid.uuid4()),
+            state="pending",
+            attempts=0,
+            owed_since_ms=now_ms,
+            next_attempt_ms=now_ms,
+        )
+        .returning(intents.c.id)
+    ).one()
+    return int(intent_id)
+
+
+def epoch(connection: Connection, visit_id: int) -> Epoch:
+    """Under whom the visit's events are logged now.
+
+    A modify never changes who somebody is, so nothing waits for it.
+    """
+    mpid, intent_id = connection.execute(_EPOCH, {"visit": visit_id}).one()
+    return Epoch(None, intent_id) if intent_id is not None else Epoch(mpid, None)
+
+
+def pending(connection: Connection, visit_id: int) -> list[Intent]:
+    """The calls a visit still owes, in the order in which they will be made."""
+    return [_intent(row) for row in connection.execute(_PENDING, {"visit": visit_id})]
+
+
+def latest(connection: Connection, visit_id: int, *, most: int) -> list[Intent]:
+    """A visit's last calls, newest first."""
+    return [_intent(row) for row in connection.execute(_LATEST, {"visit": visit_id, "most": most})]
+
+
+def visits_with_due_calls(connection: Connection, now_ms: int, *, most: int = 50) -> list[int]:
+    """Visits whose next call is due and which nobody is working on."""
+    rows = connection.execute(_DUE_VISITS, {"now": now_ms, "most": most})
+    return [row.visit_id for row in rows]
+
+
+def take_lease(connection: Connection, visit_id: int, now_ms: int) -> str | None:
+    """Become the one who makes the visit's calls. None when somebody else is."""
+    lease = secrets.token_hex(8)
+    taken = connection.execute(
+        _TAKE_LEASE, {"visit": visit_id, "lease": lease, "until": now_ms + LEASE_MS, "now": now_ms}
+    )
+    return lease if taken.rowcount else None
+
+
+def holds_lease(connection: Connection, visit_id: int, lease: str) -> bool:
+    """Whether the lease is still ours. Renews it, which locks the visit on PostgreSQL."""
+    held = connection.execute(
+        update(visits)
+        .where(visits.c.id == visit_id, visits.c.lease_token == lease)
+        .values(lease_token=lease)
+    )
+    return held.rowcount == 1
+
+
+def release_lease(connection: Connection, visit_id: int, lease: str) -> None:
+    """Let others make the visit's calls."""
+    connection.execute(
+        update(visits)
+        .where(visits.c.id == visit_id, visits.c.lease_token == lease)
+        .values(lease_token=None, lease_until_ms=None)
+    )
+
+
+def close(
+    connection: Connection,
+    intent: Intent,
+    *,
+    previous_mpid: int | None,
+    mpid: int | None,
+    now_ms: int,
+) -> None:
+    """The answer has come."""
+    connection.execute(
+        update(intents)
+        .where(intents.c.id == intent.id)
+        .values(
+            state="done",
+            attempts=intent.attempts + 1,
+            previous_mpid=previous_mpid,
+            mpid=mpid,
+            error_code=None,
+            error_message=None,
+            closed_at_ms=now_ms,
+        )
+    )
+
+
+def postpone(
+    connection: Connection, intent: Intent, *, code: str, message: str, next_attempt_ms: int
+) -> None:
+    """The call failed; it stays owed."""
+    connection.execute(
+        update(intents)
+        .where(intents.c.id == intent.id)
+        .values(
+            attempts=intent.attempts + 1,
+            error_code=code,
+            error_message=message,
+            next_attempt_ms=next_attempt_ms,
+        )
+    )
+
+
+def refuse(connection: Connection, intent: Intent, *, code: str, message: str, now_ms: int) -> None:
+    """The call can never succeed; it is not owed any more."""
+    connection.execute(
+        update(intents)
+        .where(intents.c.id == intent.id)
+        .values(
+            state="refused",
+            attempts=intent.attempts + 1,
+            error_code=code,
+            error_message=message,
+            closed_at_ms=now_ms,
+        )
+    )
+
+
+def give_up_tracking(connection: Connection, visit_id: int, now_ms: int) -> None:
+    """The visitor opted out: what signing in does not need is not owed any more."""
+    connection.execute(
+        update(intents)
+        .where(
+            intents.c.visit_id == visit_id,
+            intents.c.state == "pending",
+            intents.c.action.in_(("identify", "modify")),
+        )
+        .values(
+            state="refused",
+            error_code="opted_out",
+            error_message="The visitor opted out before the call was made.",
+            closed_at_ms=now_ms,
+        )
+    )
+
+
+def wait_ms(attempts: int, retry_after_seconds: float | None) -> int:
+    """How long to wait after so many failed attempts: 1 s, 2 s, 4 s … 30 s, or what was asked for
+    (up to five minutes)."""
+    planned = min(1_000 * 2 ** min(attempts - 1, 10), _LONGEST_WAIT_MS)
+    asked = min(int((retry_after_seconds or 0) * 1_000), _LONGEST_ASKED_WAIT_MS)
+    return max(planned, asked)
+
+
+_PENDING_OF_VISIT = and_(intents.c.visit_id == bindparam("visit"), intents.c.state == "pending")
+_PENDING = select(intents).where(_PENDING_OF_VISIT).order_by(intents.c.id)
+_LATEST = (
+    select(intents)
+    .where(intents.c.visit_id == bindparam("visit"))
+    .order_by(intents.c.id.desc())
+    .limit(bindparam("most"))
+)
+_EPOCH = select(
+    visits.c.current_mpid,
+    select(func.max(intents.c.id))
+    .where(
+        intents.c.visit_id == visits.c.id,
+        intents.c.state == "pending",
+        intents.c.action != "modify",
+    )
+    .scalar_subquery(),
+).where(visits.c.id == bindparam("visit"))
+_LEASE_IS_FREE = or_(visits.c.lease_until_ms.is_(None), visits.c.lease_until_ms < bindparam("now"))
+_TAKE_LEASE = (
+    update(visits)
+    .where(visits.c.id == bindparam("visit"), _LEASE_IS_FREE)
+    .values(lease_token=bindparam("lease"), lease_until_ms=bindparam("until"))
+)
+_FIRST_PENDING = (
+    select(func.min(intents.c.id).label("id"))
+    .where(intents.c.state == "pending")
+    .group_by(intents.c.visit_id)
+    .subquery()
+)
+_DUE_VISITS = (
+    select(intents.c.visit_id)
+    .join(_FIRST_PENDING, _FIRST_PENDING.c.id == intents.c.id)
+    .join(visits, visits.c.id == intents.c.visit_id)
+    .where(intents.c.next_attempt_ms <= bindparam("now"), _LEASE_IS_FREE)
+    .order_by(intents.c.next_attempt_ms)
+    .limit(bindparam("most"))
+)
+
+
+def _intent(row: Row[tuple[object, ...]]) -> Intent:
+    return Intent(**row._mapping)

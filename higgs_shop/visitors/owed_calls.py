@@ -1,0 +1,240 @@
+"""Makes the identity calls that visits owe, and stores what they brought.
+
+No write transaction is open during a call: the answer is stored by one of its own, which closes the
+intent, makes its user current and gives the events that waited for it their person.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection
+
+from higgs_shop.clock import Clock
+from higgs_shop.database import Database, DatabaseBusy
+from higgs_shop.identity_client import (
+    BadRequest,
+    IdentityClient,
+    IdentityError,
+    IdentityRequest,
+    IdentityResult,
+    InvalidRequest,
+    NoConnection,
+    ServiceFailed,
+    TooManyRequests,
+)
+from higgs_shop.identity_types import BATCH_NAMES
+from higgs_shop.tracker import Epoch, EventLog, Tracker, UserIdentityChange
+from higgs_shop.visitors import devices, intents, sessions, visits
+from higgs_shop.visitors.intents import Intent
+from higgs_shop.visitors.visits import Visit
+
+CALL_SHARE: Final = 0.8
+"""The share of a page's budget that one call may take. The rest is for starting it: a second call is
+begun only while that much time is left, so a page never waits longer than its budget."""
+
+_RETRIED_STATUSES: Final = frozenset({502, 503, 504})
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Answered:
+    result: IdentityResult
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: IdentityError
+
+
+class OwedCalls:
+    """Carries out intents, one visit at a time.
+
+    Args:
+        budget_seconds: how long one round for a visit may take; the client's own deadline must be
+            CALL_SHARE of it.
+        on_events: called after a transaction that gave events their person.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        client: IdentityClient,
+        tracker: Tracker,
+        clock: Clock,
+        budget_seconds: float,
+        on_events: Callable[[], None],
+        monotonic_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._tracker = tracker
+        self._clock = clock
+        self._budget_seconds = budget_seconds
+        self._on_events = on_events
+        self._monotonic_seconds = monotonic_seconds
+
+    def make_due(self, visit_id: int, *, request_id: str, lease: str | None = None) -> None:
+        """Make a visit's calls that are due, in order, until one fails or time is up.
+
+        Args:
+            request_id: the page request during which it happens, for those who look at its events.
+            lease: the visit's, when the caller holds it already. Without, it is taken if it is free.
+        Never raises for a service or database that is in trouble: what failed stays owed.
+        """
+        until_seconds = self._monotonic_seconds() + self._budget_seconds * (1 - CALL_SHARE)
+        try:
+            lease = lease or self._take_lease(visit_id)
+            while lease is not None:
+                goes_on = self._make_next(visit_id, lease, request_id)
+                if not goes_on or self._monotonic_seconds() > until_seconds:
+                    self._release(visit_id, lease)
+                    return
+        except DatabaseBusy:
+            # The lease runs out by itself, and the calls stay owed.
+            _logger.warning("visit %s: identity calls wait for the database", visit_id)
+
+    def make_all_due(self) -> int:
+        """The background worker's round: every visit whose calls are due. Returns how many."""
+        with self._database.read() as connection:
+            due = intents.visits_with_due_calls(connection, self._clock())
+        for visit_id in due:
+            self.make_due(visit_id, request_id=f"background-{visit_id}")
+        return len(due)
+
+    def _take_lease(self, visit_id: int) -> str | None:
+        with self._database.write() as connection:
+            return intents.take_lease(connection, visit_id, self._clock())
+
+    def _release(self, visit_id: int, lease: str) -> None:
+        with self._database.write() as connection:
+            intents.release_lease(connection, visit_id, lease)
+
+    def _make_next(self, visit_id: int, lease: str, request_id: str) -> bool:
+        """Returns whether there may be more to do now."""
+        with self._database.read() as connection:
+            visit = visits.by_id(connection, visit_id)
+            owed = intents.pending(connection, visit_id)
+            device = devices.load(connection, visit)
+        if not owed or owed[0].next_attempt_ms > self._clock():
+            return False
+        outcome = self._call(owed[0], visit, device)
+        with self._database.write() as connection:
+            if not intents.holds_lease(connection, visit_id, lease):
+                return False
+            if isinstance(outcome, _Answered):
+                self._store(connection, visit, owed[0], outcome.result, request_id)
+            else:
+                self._store_failure(connection, visit, owed[0], outcome.error)
+            goes_on = isinstance(outcome, _Answered) and len(owed) > 1
+            if not goes_on:
+                intents.release_lease(connection, visit_id, lease)
+        self._on_events()
+        return goes_on
+
+    def _call(self, intent: Intent, visit: Visit, device: devices.Device) -> _Answered | _Failed:
+        self._database.assert_not_writing()
+        started_seconds = self._monotonic_seconds()
+        outcome = self._call_once(intent, device)
+        spent_seconds = self._monotonic_seconds() - started_seconds
+        in_time = spent_seconds < self._budget_seconds * (1 - CALL_SHARE)
+        if isinstance(outcome, _Failed) and in_time and _is_worth_a_second_try(outcome.error):
+            outcome = self._call_once(intent, device)
+        return outcome
+
+    def _call_once(self, intent: Intent, device: devices.Device) -> _Answered | _Failed:
+        calls = {
+            "identify": self._client.identify,
+            "login": self._client.login,
+            "logout": self._client.logout,
+            "modify": self._client.modify,
+        }
+        try:
+            request = IdentityRequest.empty()
+            for identity_type, value in intent.identities.items():
+                request = request.with_identity(identity_type, value)
+            return _Answered(calls[intent.action](device, request, request_id=intent.request_id))
+        except IdentityError as error:
+            return _Failed(error)
+
+    def _store(
+        self,
+        connection: Connection,
+        visit: Visit,
+        intent: Intent,
+        result: IdentityResult,
+        request_id: str,
+    ) -> None:
+        now_ms = self._clock()
+        previous_mpid = visit.current_mpid
+        mpid = devices.keep(connection, visit, result, now_ms)
+        intents.close(connection, intent, previous_mpid=previous_mpid, mpid=mpid, now_ms=now_ms)
+        self._tracker.attribute(connection, visit.workspace_id, intent.id, mpid)
+        session = sessions.latest_of_visit(connection, visit.id)
+        if session is None or visit.is_opted_out:
+            return
+        log = EventLog(
+            connection=connection,
+            workspace_id=visit.workspace_id,
+            visit_id=visit.id,
+            device_stamp=visit.device_stamp,
+            epoch=Epoch(mpid, None),
+            session=session.open,
+            request_id=request_id,
+            now_ms=now_ms,
+        )
+        for change in result.changes:
+            self._tracker.log(
+                log,
+                UserIdentityChange(
+                    identity_type=BATCH_NAMES.get(change.identity_type, change.identity_type),
+                    old_identity=change.old_value,
+                    new_identity=change.new_value,
+                    changed_at_ms=now_ms,
+                ),
+            )
+        if log.logged:
+            sessions.keep_sequence(connection, session.open)
+
+    def _store_failure(
+        self, connection: Connection, visit: Visit, intent: Intent, error: IdentityError
+    ) -> None:
+        now_ms = self._clock()
+        message = str(error)[:500]
+        if _is_final(intent, visit, error):
+            intents.refuse(connection, intent, code=error.code, message=message, now_ms=now_ms)
+            if visit.current_mpid is not None:
+                # Nobody else became current, so it was still the same person.
+                self._tracker.attribute(
+                    connection, visit.workspace_id, intent.id, visit.current_mpid
+                )
+            return
+        asked = error.retry_after_seconds if isinstance(error, TooManyRequests) else None
+        intents.postpone(
+            connection,
+            intent,
+            code=error.code,
+            message=message,
+            next_attempt_ms=now_ms + intents.wait_ms(intent.attempts + 1, asked),
+        )
+
+
+def _is_worth_a_second_try(error: IdentityError) -> bool:
+    """Whether nothing can have happened at the other end, so that a retry at once is harmless."""
+    if isinstance(error, ServiceFailed):
+        return error.status_code in _RETRIED_STATUSES
+    return isinstance(error, NoConnection)
+
+
+def _is_final(intent: Intent, visit: Visit, error: IdentityError) -> bool:
+    """Whether trying again is pointless and giving up is safe.
+
+    A refused logout stays owed: the person has left, and what happens next must not be theirs.
+    """
+    if not isinstance(error, BadRequest | InvalidRequest) or intent.action == "logout":
+        return False
+    return intent.action == "modify" or visit.current_mpid is not None

@@ -1,0 +1,182 @@
+"""The one place where concrete parts meet. No Flask application is made here."""
+
+import functools
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from higgs_shop.background import Background, beat
+from higgs_shop.clock import Clock, system_clock
+from higgs_shop.database import Database
+from higgs_shop.identity_client import Hmac, IdentityClient, User
+from higgs_shop.idsync_service import create_service, random_mpid
+from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
+from higgs_shop.migrations import upgrade
+from higgs_shop.outgoing_http import OutgoingHttp
+from higgs_shop.settings import Settings
+from higgs_shop.shop import Catalog, customers, shipped_catalog
+from higgs_shop.tracker import Tracker
+from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
+from higgs_shop.webhook_output import Forwarder, WebhookOutput, verify
+from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
+
+EMBEDDED_URL = "http://localhost/v1"
+"""The embedded service's address inside the process; nothing listens there."""
+
+_MAX_ANSWER_BYTES = 64 * 1024
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that a running store is made of."""
+
+    settings: Settings
+    secrets: InstanceSecrets
+    clock: Clock
+    database: Database
+    catalog: Catalog
+    identity_service: Any
+    identity_client: IdentityClient
+    visitors: Visitors
+    output: WebhookOutput
+    forwarder: Forwarder
+    background: Background
+    workspace_id: str
+    inbox_address: str
+    outgoing: tuple[OutgoingHttp, ...]
+
+    def verify_signature(self, headers: Any, body: bytes, now_ms: int) -> Any:
+        """Check a request to the inbox against the store's own signing secret."""
+        return verify([self.secrets.webhook_secret], headers, body, now_ms)
+
+    def start_background_work(self) -> None:
+        """Start delivering, and carrying out what is owed. Once a process."""
+        self.forwarder.start()
+        self.background.start()
+
+    def close(self) -> None:
+        """Finish or hand back what is in flight, and close every connection."""
+        self.background.stop()
+        self.forwarder.stop()
+        for http in self.outgoing:
+            http.close()
+        self.database.close()
+
+
+def wire(settings: Settings, *, clock: Clock = system_clock) -> Parts:
+    """Build a store from its settings: database upgraded, workspace and ready accounts there.
+
+    Raises: SettingsError; DatabaseError when the database cannot be used.
+    """
+    secrets = load_secrets(settings)
+    settings.instance.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    upgrade(database)
+    workspace = _default_workspace(settings)
+    with database.write() as connection:
+        ensure_workspace(connection, workspace, clock())
+        customers.ensure_ready_accounts(connection, workspace.id, clock())
+
+    identity_service = create_service(
+        database,
+        clock=clock,
+        new_mpid=random_mpid,
+        trusted_hosts=("localhost", *settings.trusted_hosts),
+    )
+    embedded = httpx.WSGITransport(identity_service, raise_app_exceptions=False)
+    identity_http = OutgoingHttp(
+        deadline_seconds=settings.identity_budget_seconds * CALL_SHARE,
+        max_answer_bytes=_MAX_ANSWER_BYTES,
+        transport=None if settings.idsync_url else embedded,
+    )
+    webhook_http = OutgoingHttp(
+        deadline_seconds=settings.webhook_timeout_seconds, max_answer_bytes=_MAX_ANSWER_BYTES
+    )
+    identity_client = IdentityClient(
+        base_url=settings.idsync_url or EMBEDDED_URL,
+        auth=Hmac(settings.idsync_key, settings.idsync_secret.get_secret_value(), clock),
+        http=identity_http,
+        clock=clock,
+        environment=settings.environment,
+        on_user_changed=_log_user_change,
+    )
+    inbox_address = f"http://{_own_host(settings)}/inbox/{secrets.inbox_token}"
+    output = WebhookOutput(
+        database,
+        webhook_http,
+        timeout_seconds=settings.webhook_timeout_seconds,
+        clock=clock,
+        url=settings.webhook_url or inbox_address,
+        secrets=[secrets.webhook_secret],
+        authorization=settings.webhook_authorization.get_secret_value(),
+        schedule_seconds=settings.webhook_retry_seconds,
+    )
+    forwarder = Forwarder(
+        output.deliver_due, clock=clock, beat=functools.partial(beat, database, "forwarder")
+    )
+    tracker = Tracker(environment=settings.environment, clock=clock)
+    owed_calls = OwedCalls(
+        database=database,
+        client=identity_client,
+        tracker=tracker,
+        clock=clock,
+        budget_seconds=settings.identity_budget_seconds,
+        on_events=forwarder.wake,
+    )
+    visitors = Visitors(
+        database=database,
+        tracker=tracker,
+        owed_calls=owed_calls,
+        clock=clock,
+        workspace_id=workspace.id,
+        on_events=forwarder.wake,
+    )
+    return Parts(
+        settings=settings,
+        secrets=secrets,
+        clock=clock,
+        database=database,
+        catalog=shipped_catalog(),
+        identity_service=identity_service,
+        identity_client=identity_client,
+        visitors=visitors,
+        output=output,
+        forwarder=forwarder,
+        background=Background(
+            chores=(owed_calls.make_all_due, visitors.end_silent_sessions),
+            beat=lambda: beat(database, "background", clock()),
+        ),
+        workspace_id=workspace.id,
+        inbox_address=inbox_address,
+        outgoing=(identity_http, webhook_http),
+    )
+
+
+def _default_workspace(settings: Settings) -> Workspace:
+    return Workspace(
+        id=DEFAULT_WORKSPACE,
+        api_key=settings.idsync_key,
+        api_secret=settings.idsync_secret.get_secret_value(),
+        identity_strategy=settings.identity_strategy,
+        identity_priority=settings.identity_priority,
+        login_ids=settings.login_ids,
+        unique_ids=settings.unique_ids,
+        immutable_ids=settings.immutable_ids,
+    )
+
+
+def _own_host(settings: Settings) -> str:
+    """Where this server reaches itself: a wildcard address is reached by loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return f"{host}:{settings.port}"
+
+
+def _log_user_change(previous: User | None, new: User) -> None:
+    before = previous.mpid if previous else "nobody"
+    _logger.info("current user: %s, before: %s", new.mpid, before)
