@@ -17,12 +17,13 @@ Read it in this order; each part says more about itself:
 
 from typing import TYPE_CHECKING
 
+from higgs_shop.version import __version__
+
 if TYPE_CHECKING:
     from flask import Flask
 
     from higgs_shop.settings import Settings
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "create_app"]
 
 
@@ -34,6 +35,6 @@ def create_app(settings: "Settings | None" = None) -> "Flask":
     Raises: SettingsError when a setting is wrong.
     """
     # Imported here so that a part (the identity client, say) can be used without Flask.
-    from higgs_shop.app import create_app as build
+    from higgs_shop.app import create_app as build  # noqa: PLC0415
 
     return build(settings)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from higgs_shop import __version__
+from higgs_shop import __version__, serving
 from higgs_shop.settings import Settings, SettingsError, variable
 
 
@@ -23,8 +23,6 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes; one on SQLite.")
 def run(host: str | None, port: str | None, workers: int) -> None:
     """Serve the store, with identity service, webhook delivery and inbox."""
-    from higgs_shop.serving import serve
-
     settings = _settings(host=host, port=port)
     if workers > 1 and settings.database_url.startswith("sqlite"):
         _stop(
@@ -32,30 +30,26 @@ def run(host: str | None, port: str | None, workers: int) -> None:
             f"({variable('database_url')})"
         )
     _log_to_stderr()
-    _stop_on_error(serve, settings, workers)
+    _stop_on_error(serving.serve, settings, workers)
 
 
 @main.command(epilog="Example: higgs-shop forward")
 def forward() -> None:
     """Deliver webhooks and make owed identity calls, beside another web server."""
-    from higgs_shop.serving import forward as work
-
     settings = _settings()
     _log_to_stderr()
-    _stop_on_error(work, settings)
+    _stop_on_error(serving.forward, settings)
 
 
 @main.command(epilog="Example: higgs-shop reset --yes")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
     """Go back to a fresh store: every visitor, order, event and delivery is forgotten."""
-    from higgs_shop.serving import reset as forget_everything
-
     settings = _settings()
     where = settings.database_url if "@" not in settings.database_url else "the database"
     if not yes:
         click.confirm(f"Forget everything in {where}?", abort=True)
-    _stop_on_error(forget_everything, settings)
+    _stop_on_error(serving.reset, settings)
     click.echo("The store is as new.")
 
 
@@ -67,9 +61,7 @@ def db() -> None:
 @db.command("upgrade", epilog="Example: higgs-shop db upgrade")
 def upgrade_database() -> None:
     """Bring the database to the shape that this release wants. `run` does it by itself."""
-    from higgs_shop.serving import upgrade as bring_up
-
-    _stop_on_error(bring_up, _settings())
+    _stop_on_error(serving.upgrade, _settings())
     click.echo("The database is up to date.")
 
 
@@ -82,11 +74,9 @@ def _settings(**options: str | None) -> Settings:
 
 
 def _stop_on_error(work: Any, *arguments: Any) -> None:
-    from higgs_shop.serving import CannotServe
-
     try:
         work(*arguments)
-    except (SettingsError, CannotServe) as error:
+    except (SettingsError, serving.CannotServe) as error:
         _stop(str(error))
 
 

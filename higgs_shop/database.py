@@ -78,8 +78,8 @@ class Database:
             raise DatabaseBusy(f"another writer held the database for {BUSY_TIMEOUT_MS} ms")
         self._thread.writing = True
         try:
-            with self.engine.connect() as connection:
-                connection = connection.execution_options(higgs_write=True)
+            with self.engine.connect() as opened:
+                connection = opened.execution_options(higgs_write=True)
                 with _begin(connection):
                     yield connection
         finally:

@@ -1,5 +1,6 @@
 """Runs a store: as one process that does everything, as several web processes, or as the worker
-beside another web server."""
+beside another web server.
+"""
 
 import os
 import signal
@@ -7,13 +8,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
 import click
 import waitress
 from sqlalchemy.exc import SQLAlchemyError
-from waitress.server import TcpWSGIServer
 
 from higgs_shop.app import create_app
 from higgs_shop.clock import system_clock
@@ -126,13 +127,14 @@ def _serve_here(parts: Parts, listening: socket.socket) -> None:
 
 def _fork(settings: Settings, listening: socket.socket, workers: int) -> None:
     """Several processes on one socket. When one of them dies, all stop: whoever started the store
-    hears of it."""
+    hears of it.
+    """
     parts = _wire(settings)
     _announce(parts)
     parts.close()
     children = [_spawn(settings, listening) for _ in range(workers)]
 
-    _on_stop(lambda: [os.kill(child, signal.SIGTERM) for child in children])
+    _on_stop(lambda: _tell_to_stop(children))
     _, status = os.wait()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _stop_children(children)
@@ -147,13 +149,18 @@ def _spawn(settings: Settings, listening: socket.socket) -> int:
     return child
 
 
-def _stop_children(children: list[int]) -> None:
+def _tell_to_stop(children: list[int]) -> None:
     for child in children:
-        try:
+        # Some may have ended already.
+        with suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
+
+
+def _stop_children(children: list[int]) -> None:
+    _tell_to_stop(children)
+    for child in children:
+        with suppress(ChildProcessError):
             os.waitpid(child, 0)
-        except (ProcessLookupError, ChildProcessError):
-            continue
 
 
 def _on_stop(stop: Callable[[], object]) -> None:

@@ -4,7 +4,7 @@ Each of these is a change in the shop and an identity call that follows from it.
 call that is owed are written together; `settle` then makes the call.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
@@ -44,7 +44,9 @@ def sign_in() -> Response | tuple[str, int]:
     customer = None
     if form.validate_on_submit():
         with parts().database.read() as connection:
-            customer = customers.find_by_login(connection, parts().workspace_id, form.user_id.data)
+            customer = customers.find_by_login(
+                connection, parts().workspace_id, form.user_id.data or ""
+            )
         if customer is None:
             form.user_id.errors = ["Nobody has this user id or e-mail address."]
     if customer is None:
@@ -167,16 +169,13 @@ def sign_out() -> Response:
 
 
 def _render_account(form: FlaskForm, *, customer: Customer | None, orders: list[Any]) -> str:
-    return cast(
-        str,
-        render_template(
-            "pages/account.html",
-            form=form,
-            customer=customer,
-            orders=orders,
-            ready_accounts=customers.READY_ACCOUNTS,
-            demo_password=customers.DEMO_PASSWORD,
-        ),
+    return render_template(
+        "pages/account.html",
+        form=form,
+        customer=customer,
+        orders=orders,
+        ready_accounts=customers.READY_ACCOUNTS,
+        demo_password=customers.DEMO_PASSWORD,
     )
 
 

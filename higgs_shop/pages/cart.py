@@ -51,7 +51,7 @@ def add() -> Response | tuple[str, int]:
                 customer_id=current_visitor.customer_id(),
                 product=product,
                 variant=variant,
-                quantity=form.quantity.data,
+                quantity=form.quantity.data or 0,
                 now_ms=step.now_ms,
             )
             if result.added:
@@ -59,10 +59,10 @@ def add() -> Response | tuple[str, int]:
                     product, quantity=result.added, color=variant.color, size=variant.size
                 )
                 step.product_action("add_to_cart", [bought])
-    if step.is_new and result.capped:
-        flash(f"A line holds 99 at most; {result.added} were added.", "info")
-    elif step.is_new:
-        flash(f"{product.label} is in your cart.", "added")
+            if result.capped:
+                flash(f"A line holds 99 at most; {result.added} were added.", "info")
+            else:
+                flash(f"{product.label} is in your cart.", "added")
     return redirect(step.location, 303)
 
 
@@ -77,7 +77,7 @@ def change(line_id: int) -> Response:
         if step.is_new:
             cart = current_visitor.cart(step.connection)
             changed = carts.change_quantity(
-                step.connection, parts().workspace_id, cart, line_id, form.quantity.data
+                step.connection, parts().workspace_id, cart, line_id, form.quantity.data or 0
             )
             if changed is None:
                 abort(404)

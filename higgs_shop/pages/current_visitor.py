@@ -46,7 +46,7 @@ def caller() -> Caller:
             user_agent=request.headers.get("User-Agent", ""),
             counts=request.method != "HEAD" and "prefetch" not in purpose,
         )
-    return cast(Caller, g.caller)
+    return cast("Caller", g.caller)
 
 
 def endpoint() -> str:

@@ -104,11 +104,15 @@ def _phone_field() -> Any:
     )
 
 
-class BareForm(FlaskForm):
+class Form(FlaskForm):  # type: ignore[misc]  # the library is untyped
+    """A form with a CSRF token."""
+
+
+class BareForm(Form):
     """A form with nothing to fill in but its button: CSRF is checked, nothing else is read."""
 
 
-class QuantityForm(FlaskForm):
+class QuantityForm(Form):
     """How many of a line."""
 
     quantity = IntegerField(
@@ -147,7 +151,7 @@ def add_to_cart_form(product: Product) -> AddToCartForm:
     return OfThisProduct()
 
 
-class SignInForm(FlaskForm):
+class SignInForm(Form):
     """User id or e-mail, and the demo password."""
 
     user_id = StringField(
@@ -171,7 +175,7 @@ class SignInForm(FlaskForm):
             )
 
 
-class SignUpForm(FlaskForm):
+class SignUpForm(Form):
     """A new account. The password is the demo password; none is asked for."""
 
     name = _text("Name", 80)
@@ -180,7 +184,7 @@ class SignUpForm(FlaskForm):
     wants_marketing = BooleanField("Send me news about new particles")
 
 
-class ProfileForm(FlaskForm):
+class ProfileForm(Form):
     """What customers may change about themselves."""
 
     name = _text("Name", 80)
@@ -188,7 +192,7 @@ class ProfileForm(FlaskForm):
     phone = _phone_field()
 
 
-class ShippingForm(FlaskForm):
+class ShippingForm(Form):
     """Where the order would go, if it were real."""
 
     name = _text("Name", 80)
@@ -200,7 +204,7 @@ class ShippingForm(FlaskForm):
     country = _text("Country", 60)
 
 
-class PaymentForm(FlaskForm):
+class PaymentForm(Form):
     """The demonstration card, and no other."""
 
     card_number = StringField("Card number", validators=[InputRequired("Use the demo card.")])
@@ -230,7 +234,7 @@ class PaymentForm(FlaskForm):
             raise ValidationError(complaint)
 
 
-class OperatorForm(FlaskForm):
+class OperatorForm(Form):
     """Who may look at the observing pages."""
 
     token = PasswordField("Operator token", validators=[InputRequired("Enter the token.")])

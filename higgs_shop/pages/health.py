@@ -5,10 +5,11 @@ from typing import Any
 from flask import Blueprint
 from sqlalchemy import select, text
 
-from higgs_shop import __version__, outbox
+from higgs_shop import outbox
 from higgs_shop.database import DatabaseError
 from higgs_shop.pages.parts import parts
 from higgs_shop.tables import heartbeats
+from higgs_shop.version import __version__
 
 bp = Blueprint("health", __name__)
 

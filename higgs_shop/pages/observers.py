@@ -9,9 +9,9 @@ import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Response, abort, redirect, request, url_for
+from flask import abort, redirect, request, url_for
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from werkzeug.wrappers import Response as AnyResponse
+from werkzeug.wrappers import Response
 
 from higgs_shop.pages.parts import parts
 
@@ -34,7 +34,7 @@ def may_observe() -> bool:
     return not parts().settings.production and _is_local()
 
 
-def observers_only() -> AnyResponse | None:
+def observers_only() -> Response | None:
     """For a blueprint's before_request: let observers in, ask for the token, or show nothing."""
     if may_observe():
         return None

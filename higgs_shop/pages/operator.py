@@ -1,7 +1,7 @@
 """Asks for the operator token, once."""
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, session, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response
 
 from higgs_shop.pages.forms import OperatorForm
 from higgs_shop.pages.observers import has_operator_token, is_operator_token, remember_observer
@@ -26,13 +26,13 @@ def show() -> str:
 
 
 @bp.post("/operator")
-def enter() -> AnyResponse | tuple[str, int]:
+def enter() -> Response | tuple[str, int]:
     """Let in whoever knows the token."""
     form = OperatorForm()
     if form.validate_on_submit() and not is_operator_token(form.token.data or ""):
         form.token.errors = ["That is not the operator token."]
     if form.errors:
         return render_template("pages/operator.html", form=form), 422
-    response = redirect(safe_next(form.next.data, url_for("inbox.show")), 303, Response)
+    response = redirect(safe_next(form.next.data, url_for("inbox.show")), 303)
     remember_observer(response)
     return response

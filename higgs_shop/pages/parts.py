@@ -16,4 +16,4 @@ def keep_parts(app: Flask, wired: Parts) -> None:
 
 def parts() -> Parts:
     """The parts of the application that answers this request."""
-    return cast(Parts, current_app.extensions[_NAME])
+    return cast("Parts", current_app.extensions[_NAME])

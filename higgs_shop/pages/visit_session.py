@@ -58,7 +58,7 @@ class VisitSessionInterface(SessionInterface):
         self._visitors = visitors
         self._secure = secure
 
-    def open_session(self, app: Flask, request: Request) -> VisitSession | None:
+    def open_session(self, app: Flask, request: Request) -> VisitSession | None:  # noqa: ARG002 (Flask's)
         """The browser's session; an empty one when it has none."""
         stamp = request.cookies.get(self.device_cookie, "")
         stamp = stamp if _STAMP.fullmatch(stamp) else str(uuid.uuid4())
@@ -72,7 +72,7 @@ class VisitSessionInterface(SessionInterface):
         token = request.cookies.get(self.visit_cookie, "")
         return token if 0 < len(token) <= 100 and token.isascii() else None
 
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:  # noqa: ARG002 (Flask's)
         """Keep the session if it changed, and hand out cookies that are new."""
         if not isinstance(session, VisitSession):
             return
@@ -81,7 +81,7 @@ class VisitSessionInterface(SessionInterface):
             if session.visit is None:
                 session.visit = self._visitors.begin_visit(session.device_stamp, content)
             else:
-                self._visitors.save_cookie_session(session.visit, content)
+                self._visitors.keep_session(session.visit, content)
         if session.visit is not None and session.visit.token is not None:
             self._set_cookie(response, self.visit_cookie, session.visit.token, VISIT_DAYS)
             self._set_cookie(

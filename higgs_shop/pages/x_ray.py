@@ -16,7 +16,6 @@ from higgs_shop import outbox
 from higgs_shop.outbox import MessageState
 from higgs_shop.pages import current_visitor
 from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import short_mpid
 from higgs_shop.tables import device_users, identity_decisions, sessions
 from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_visit

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from higgs_shop import __version__
 from higgs_shop.identity_types import BATCH_NAMES
+from higgs_shop.version import __version__
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def event_data(
 
 def number_of(kind: str, text: str) -> int:
     """A server's numeric id for a textual one: always the same, below 2^53 so that JavaScript reads
-    it right."""
+    it right.
+    """
     digest = hashlib.sha256(f"{kind}:{text}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 11

@@ -6,7 +6,7 @@ still out. Under a user it gets its place in that person's queue at once; under 
 here before or comes after.
 """
 
-import sys
+import inspect
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -230,7 +230,7 @@ def events_of_visit(
 def attributes_of(connection: Connection, workspace_id: str, mpid: int) -> dict[str, Any]:
     """A person's user attributes, by name."""
     rows = connection.execute(_ATTRIBUTES, {"workspace": workspace_id, "mpid": mpid})
-    return {name: value for name, value in rows}
+    return {row.name: row.value for row in rows}
 
 
 def discard_unattributed(connection: Connection, workspace_id: str, visit_id: int) -> int:
@@ -352,7 +352,7 @@ def _code_place() -> str:
 
     Modules that only pass events on say so with a TRACKS_FOR_ITS_CALLER of their own.
     """
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None and "TRACKS_FOR_ITS_CALLER" in frame.f_globals:
         frame = frame.f_back
     if frame is None:

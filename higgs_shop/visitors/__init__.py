@@ -5,7 +5,7 @@ from higgs_shop.visitors.owed_calls import CALL_SHARE, OwedCalls
 from higgs_shop.visitors.step import Step
 from higgs_shop.visitors.submissions import FormChanged, FormTokenMissing, SubmissionError
 from higgs_shop.visitors.visitors import Caller, Standing, Visitors, new_csrf_secret
-from higgs_shop.visitors.visits import VISIT_DAYS, Visit, mark_welcomed, save_cookie_session
+from higgs_shop.visitors.visits import VISIT_DAYS, Visit, mark_welcomed
 
 __all__ = [
     "CALL_SHARE",
@@ -23,5 +23,4 @@ __all__ = [
     "latest",
     "mark_welcomed",
     "new_csrf_secret",
-    "save_cookie_session",
 ]

@@ -10,7 +10,7 @@ import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
@@ -52,6 +52,7 @@ def owe(
     connection: Connection,
     workspace_id: str,
     visit_id: int,
+    *,
     action: Action,
     identities: Mapping[str, str | None],
     now_ms: int,
@@ -202,9 +203,11 @@ def give_up_tracking(connection: Connection, visit_id: int, now_ms: int) -> None
 
 
 def wait_ms(attempts: int, retry_after_seconds: float | None) -> int:
-    """How long to wait after so many failed attempts: 1 s, 2 s, 4 s … 30 s, or what was asked for
-    (up to five minutes)."""
-    planned = min(1_000 * 2 ** min(attempts - 1, 10), _LONGEST_WAIT_MS)
+    """How long to wait after so many failed attempts: 1 s, 2 s, 4 s … 30 s.
+
+    Or what the service asked for, up to five minutes.
+    """
+    planned: int = min(1_000 * 2 ** min(attempts - 1, 10), _LONGEST_WAIT_MS)
     asked = min(int((retry_after_seconds or 0) * 1_000), _LONGEST_ASKED_WAIT_MS)
     return max(planned, asked)
 
@@ -249,5 +252,5 @@ _DUE_VISITS = (
 )
 
 
-def _intent(row: Row[tuple[object, ...]]) -> Intent:
+def _intent(row: Row[Any]) -> Intent:
     return Intent(**row._mapping)

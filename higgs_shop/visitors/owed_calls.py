@@ -16,6 +16,7 @@ from higgs_shop.clock import Clock
 from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.identity_client import (
     BadRequest,
+    Device,
     IdentityClient,
     IdentityError,
     IdentityRequest,
@@ -122,7 +123,7 @@ class OwedCalls:
             device = devices.load(connection, visit)
         if not owed or owed[0].next_attempt_ms > self._clock():
             return False
-        outcome = self._call(owed[0], visit, device)
+        outcome = self._call(owed[0], device)
         with self._database.write() as connection:
             if not intents.holds_lease(connection, visit_id, lease):
                 return False
@@ -136,7 +137,7 @@ class OwedCalls:
         self._on_events()
         return goes_on
 
-    def _call(self, intent: Intent, visit: Visit, device: devices.Device) -> _Answered | _Failed:
+    def _call(self, intent: Intent, device: Device) -> _Answered | _Failed:
         self._database.assert_not_writing()
         started_seconds = self._monotonic_seconds()
         outcome = self._call_once(intent, device)
@@ -146,7 +147,7 @@ class OwedCalls:
             outcome = self._call_once(intent, device)
         return outcome
 
-    def _call_once(self, intent: Intent, device: devices.Device) -> _Answered | _Failed:
+    def _call_once(self, intent: Intent, device: Device) -> _Answered | _Failed:
         calls = {
             "identify": self._client.identify,
             "login": self._client.login,

@@ -6,9 +6,9 @@ next request or by the background worker, whichever comes first.
 
 import uuid
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from higgs_shop.tables import sessions
 from higgs_shop.tracker import OpenSession, SessionFacts
@@ -150,7 +150,7 @@ _KEEP_SEQUENCE = (
 )
 
 
-def _stored(row: Row[tuple[object, ...]]) -> StoredSession:
+def _stored(row: Any) -> StoredSession:
     facts = SessionFacts(row.session_uuid, row.started_at_ms, row.user_agent)
     return StoredSession(
         open=OpenSession(row.id, facts, row.last_sequence),

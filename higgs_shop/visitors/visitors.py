@@ -90,6 +90,11 @@ class Visitors:
         self._workspace_id = workspace_id
         self._on_events = on_events
 
+    def keep_session(self, visit: Visit, content: dict[str, Any]) -> None:
+        """Keep what the web framework's session holds."""
+        with self._database.write() as connection:
+            visits.save_cookie_session(connection, visit, content)
+
     def find(self, token: str) -> Visit | None:
         """The visit that this cookie opens, if any."""
         with self._database.read() as connection:
@@ -198,9 +203,9 @@ class Visitors:
             step.connection,
             self._workspace_id,
             step.visit.id,
-            "modify",
-            {name: value for name, value in known.items() if name != CUSTOMER_ID},
-            step.now_ms,
+            action="modify",
+            identities={name: value for name, value in known.items() if name != CUSTOMER_ID},
+            now_ms=step.now_ms,
         )
 
     def opt_out(self, step: Step) -> int:
@@ -337,7 +342,14 @@ class Visitors:
             if visit.customer_id is not None:
                 known = identities_of(connection, self._workspace_id, visit.customer_id)
             present = {name: value for name, value in known.items() if value}
-            intents.owe(connection, self._workspace_id, visit.id, "identify", present, now_ms)
+            intents.owe(
+                connection,
+                self._workspace_id,
+                visit.id,
+                action="identify",
+                identities=present,
+                now_ms=now_ms,
+            )
         if needs.session:
             session = sessions.start(connection, visit, caller.user_agent, now_ms)
             log = EventLog(
@@ -377,7 +389,12 @@ class Visitors:
 
     def _owe(self, step: Step, action: intents.Action, identities: dict[str, str | None]) -> None:
         intent_id = intents.owe(
-            step.connection, self._workspace_id, step.visit.id, action, identities, step.now_ms
+            step.connection,
+            self._workspace_id,
+            step.visit.id,
+            action=action,
+            identities=identities,
+            now_ms=step.now_ms,
         )
         if step.log is not None:
             step.log.epoch = Epoch(None, intent_id)

@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from higgs_shop import __version__
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.outbox import Attempt, Claim, Message, State, claim_due, record
 from higgs_shop.outgoing_http import Answer, OutgoingError, OutgoingHttp
+from higgs_shop.version import __version__
 from higgs_shop.webhook_output.retry import SCHEDULE_SECONDS, next_attempt_ms, retry_after_ms
 from higgs_shop.webhook_output.signature import sign
 
