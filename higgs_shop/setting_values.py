@@ -6,7 +6,7 @@ import difflib
 import ipaddress
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
@@ -57,14 +57,11 @@ def absolute_folder(folder: Path) -> Path:
     return absolute
 
 
-def plan_file(value: Any) -> Path | Literal["off"] | None:
-    """The path of a data plan that is there; `off`; or None, the shop's own plan."""
-    if value is None or value == "off":
-        return value  # type: ignore[no-any-return]  # mypy loses the literal here
-    path = Path(value).absolute()
-    if not path.is_file():
-        raise Refused("there is no such file; use the path of a data plan, or off")
-    return path
+def not_yet(value: bool | str) -> bool | str:
+    """A setting that is agreed on and does nothing yet: better refused than ignored."""
+    if value:
+        raise Refused("not available in this release; leave it out")
+    return value
 
 
 def supported_database(url: str) -> str:

@@ -41,7 +41,7 @@ from higgs_shop.setting_values import (
     identity_types,
     implemented_strategy,
     nearest,
-    plan_file,
+    not_yet,
     signing_secret,
     split_at_commas,
     supported_database,
@@ -176,10 +176,10 @@ class Settings(BaseModel):
         gt=0,
         le=60,
     )
-    events_url: Annotated[str, AfterValidator(base_url)] = setting(
+    events_url: Annotated[str, AfterValidator(not_yet)] = setting(
         "",
-        "base URL of a remote Events API that gets the batches as well; empty: none",
-        allowed="an https URL, or http to a loopback address",
+        "base URL of a remote Events API that gets the batches as well; not available yet",
+        allowed="nothing yet",
     )
     webhook_url: Annotated[str, AfterValidator(endpoint_url)] = setting(
         "",
@@ -233,10 +233,10 @@ class Settings(BaseModel):
         "login IDs, unique too, that can never change once set",
         allowed="types that are in both LOGIN_IDS and UNIQUE_IDS, separated by commas",
     )
-    data_plan: Annotated[Path | Literal["off"] | None, BeforeValidator(plan_file)] = setting(
-        None,
-        "path of a data plan, or off; empty: the shop's own plan",
-        allowed="the path of a data plan, or off",
+    data_plan: Literal["", "off"] = setting(
+        "",
+        "path of a data plan, or off; events are not checked against plans yet",
+        allowed="off; plans are not available in this release",
     )
     operator_token: SecretStr = setting(
         "",
@@ -255,10 +255,10 @@ class Settings(BaseModel):
         ge=0,
         le=10,
     )
-    testing: bool = setting(
+    testing: Annotated[bool, AfterValidator(not_yet)] = setting(
         False,
-        "opens the control API under /testing/",
-        allowed="on or off",
+        "opens a control API for test suites; not available yet",
+        allowed="off",
     )
 
     @property
