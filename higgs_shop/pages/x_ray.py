@@ -57,7 +57,7 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
     states = outbox.messages_of_events(
         connection, visit.workspace_id, [event.id for event in events]
     )
-    here = request.args.get("page") or current_visitor.caller().request_id
+    here = _page_of_interest()
     shown = [(event, _event(event, states.get(event.id))) for event in reversed(events)]
     users = _users(connection, visit)
     return {
@@ -82,6 +82,13 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
         ],
         "waiting": sum(view["delivery"]["state"] in ("waiting", "retrying") for _, view in shown),
     }
+
+
+def _page_of_interest() -> str:
+    """The request whose events are "this page's": the one under the bar, not the bar's own."""
+    if current_visitor.endpoint() == "x_ray.fragment":
+        return request.args.get("page", "")
+    return current_visitor.caller().request_id
 
 
 def _empty(device_stamp: str | None) -> dict[str, Any]:
