@@ -144,6 +144,23 @@ def test_people_who_shop_at_once_get_numbers_without_gaps(database: Database) ->
     assert sorted(numbers) == [(mpid, at) for mpid in (ADA, BOB) for at in range(1, 41)]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_numbers_follow_the_order_of_commits_and_a_claim_waits_for_nobody(
+    database: Database,
+) -> None:
+    """A transaction takes a number and stays open: who comes later gets a later one, and waits."""
+    fill(database, ADA)
+    with ThreadPoolExecutor(2) as pool:
+        with database.write() as connection:
+            assert enqueue(connection, ADA, 2).sequence == 2
+            later = pool.submit(fill, database, ADA)
+            assert pool.submit(claim, database).result(timeout=10) is None
+            assert not later.done()
+        assert [each.sequence for each in later.result(timeout=10)] == [3]
+
+    assert [each.sequence for each in must_claim(database).messages] == [1, 2, 3]
+
+
 def test_a_claim_takes_one_mailbox_in_sequence_and_at_most_so_many(database: Database) -> None:
     fill(database, ADA, BOB, ADA, ADA)
 
