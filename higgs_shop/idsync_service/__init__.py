@@ -1,0 +1,19 @@
+"""Who is this? An embedded identity service that speaks the documented IDSync HTTP API.
+
+Read in this order: http_api (the five calls), resolver (from a request to a profile), priority (the
+walk and the ties), strategies and policies (what to do with somebody new), changes (uniqueness,
+orphans), profiles and decisions (what is stored), authentication, messages, errors.
+"""
+
+from higgs_shop.idsync_service.http_api import create_service
+from higgs_shop.idsync_service.profiles import NewMpid, random_mpid
+from higgs_shop.idsync_service.strategies import PROFILE_CONVERSION, STRATEGIES, Strategy
+
+__all__ = [
+    "PROFILE_CONVERSION",
+    "STRATEGIES",
+    "NewMpid",
+    "Strategy",
+    "create_service",
+    "random_mpid",
+]

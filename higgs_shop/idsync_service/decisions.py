@@ -1,0 +1,134 @@
+"""The record of every decision: what was asked, what was answered, and by which rules, step by step.
+
+It answers "why this MPID?", and a repeated request: who lost a reply sends the same bytes under the
+same request id again, and gets the same answer without anything happening twice.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from higgs_shop.idsync_service.profiles import Profile
+from higgs_shop.tables import identity_decisions
+
+_MAX_LISTED: Final = 20
+"""Bounds a record: a device in a shop window may have thousands of anonymous profiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule that was applied, in plain words.
+
+    Attributes:
+        rule: a stable snake_case id.
+        text: a sentence about this very case.
+        identity_type: the type that it is about, if it is about one.
+        profiles: those it is about.
+    """
+
+    rule: str
+    text: str
+    identity_type: str | None = None
+    profiles: Collection[Profile] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored shape; MPIDs are strings, since scripts lose the last digits of numbers."""
+        members: dict[str, Any] = {"rule": self.rule, "text": self.text}
+        if self.identity_type is not None:
+            members["identity_type"] = self.identity_type
+        if self.profiles:
+            members["mpids"] = [str(profile.mpid) for profile in self.profiles][:_MAX_LISTED]
+        return members
+
+
+def listed(profiles: Collection[Profile]) -> str:
+    """Profiles as words: `profile 12`, `profiles 12, 13 and 7 more`."""
+    mpids = [str(profile.mpid) for profile in profiles]
+    noun = "profile" if len(mpids) == 1 else "profiles"
+    more = f" and {len(mpids) - _MAX_LISTED} more" if len(mpids) > _MAX_LISTED else ""
+    return f"{noun} {', '.join(mpids[:_MAX_LISTED])}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One identity call as it is remembered.
+
+    Attributes:
+        action: identify, login, logout or modify.
+        digest: of everything that makes two calls the same, see `digest_of`.
+        request: what of the body is kept.
+    """
+
+    action: str
+    request_id: str | None
+    digest: str
+    request: Mapping[str, Any]
+    previous_mpid: int | None
+
+
+def digest_of(action: str, mpid: str, body: bytes) -> str:
+    """Equal for two calls exactly when they ask for the same (modify names an MPID in its path)."""
+    return hashlib.sha256(f"{action}\n{mpid}\n".encode("utf-8", "replace") + body).hexdigest()
+
+
+_ANSWER_OF_REPEATED: Final = (
+    select(identity_decisions.c.answer)
+    .where(
+        identity_decisions.c.workspace_id == bindparam("workspace_id"),
+        identity_decisions.c.request_id == bindparam("request_id"),
+        identity_decisions.c.request_digest == bindparam("request_digest"),
+        identity_decisions.c.action == bindparam("action"),
+    )
+    .limit(1)
+)
+_STORE: Final = insert(identity_decisions).inline()
+
+
+def answer_of_repeated(
+    connection: Connection, workspace_id: str, call: Call
+) -> dict[str, Any] | None:
+    """What the same call was answered before, or None when it is new."""
+    if call.request_id is None:
+        return None
+    answer: dict[str, Any] | None = connection.execute(
+        _ANSWER_OF_REPEATED,
+        {
+            "workspace_id": workspace_id,
+            "request_id": call.request_id,
+            "request_digest": call.digest,
+            "action": call.action,
+        },
+    ).scalar()
+    return answer
+
+
+def store(
+    connection: Connection,
+    workspace_id: str,
+    call: Call,
+    *,
+    mpid: int,
+    answer: Mapping[str, Any],
+    steps: Sequence[Step],
+    decided_at_ms: int,
+) -> None:
+    """Write a decision down, with the answer that is about to be given."""
+    connection.execute(
+        _STORE,
+        {
+            "workspace_id": workspace_id,
+            "action": call.action,
+            "request_id": call.request_id,
+            "request_digest": call.digest,
+            "request": call.request,
+            "previous_mpid": call.previous_mpid,
+            "mpid": mpid,
+            "status_code": 200,
+            "answer": answer,
+            "steps": [step.as_json() for step in steps],
+            "decided_at_ms": decided_at_ms,
+        },
+    )

@@ -1,0 +1,196 @@
+"""The identity service's edge: the five calls over HTTP, as official clients make them.
+
+Source: IDSync HTTP API. Every answer, errors included, is JSON and readable from any origin.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException
+
+from higgs_shop.clock import Clock
+from higgs_shop.database import Database, DatabaseBusy
+from higgs_shop.idsync_service.authentication import Credentials, WorkspacesByKey, authenticate
+from higgs_shop.idsync_service.decisions import digest_of
+from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, error_body
+from higgs_shop.idsync_service.messages import (
+    IdentityRequest,
+    ModifyRequest,
+    parse_mpid,
+    read,
+)
+from higgs_shop.idsync_service.profiles import NewMpid
+from higgs_shop.idsync_service.resolver import Action, Answer, Resolver
+from higgs_shop.workspaces import Workspace
+
+MAX_BODY_BYTES: Final = 64 * 1024
+_RETRY_AFTER_SECONDS: Final = "1"
+
+_HEADERS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+_PREFLIGHT_HEADERS: Final = {
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "accept, authorization, content-type, date, x-mp-key, x-mp-signature",
+    "Access-Control-Max-Age": "86400",
+}
+
+_logger = logging.getLogger(__name__)
+
+
+def create_service(
+    database: Database,
+    *,
+    clock: Clock,
+    new_mpid: NewMpid,
+    trusted_hosts: Sequence[str] | None = None,
+    clock_window_seconds: int = 300,
+) -> Flask:
+    """The identity service as a WSGI application, to be mounted or served by itself.
+
+    Args:
+        database: with the tables in place, and a workspace for each API key.
+        clock: dates decisions, and judges the age of signatures.
+        new_mpid: draws MPIDs, see `random_mpid`.
+        trusted_hosts: the Host values that are served; None serves any.
+        clock_window_seconds: how far a signature's date may be off.
+    """
+    app = Flask("higgs_shop.idsync_service", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["TRUSTED_HOSTS"] = None if trusted_hosts is None else list(trusted_hosts)
+    app.url_map.merge_slashes = False
+    find_workspace = WorkspacesByKey(database, clock=clock)
+    resolver = Resolver(database, clock=clock, new_mpid=new_mpid)
+
+    def caller(body: bytes) -> Workspace:
+        return authenticate(
+            _credentials(request, body),
+            find_workspace,
+            now_ms=clock(),
+            clock_window_seconds=clock_window_seconds,
+        )
+
+    def move(action: Action) -> Response:
+        body = request.get_data(cache=False)
+        workspace = caller(body)
+        asked = read(IdentityRequest, body)
+        return _json(resolver.move(workspace, action, asked, digest_of(action, "", body)))
+
+    @app.post("/v1/identify")
+    def identify() -> Response:
+        return move("identify")
+
+    @app.post("/v1/login")
+    def login() -> Response:
+        return move("login")
+
+    @app.post("/v1/logout")
+    def logout() -> Response:
+        return move("logout")
+
+    @app.post("/v1/search")
+    def search() -> Response:
+        body = request.get_data(cache=False)
+        workspace = caller(body)
+        return _json(resolver.search(workspace, read(IdentityRequest, body)))
+
+    @app.post("/v1/<mpid>/modify")
+    def modify(mpid: str) -> Response:
+        body = request.get_data(cache=False)
+        workspace = caller(body)
+        asked, number = _read_modify(body, mpid)
+        return _json(resolver.modify(workspace, number, asked, digest_of("modify", mpid, body)))
+
+    app.register_error_handler(IdSyncError, _refused)
+    app.register_error_handler(DatabaseBusy, _busy)
+    app.register_error_handler(HTTPException, _not_served)
+    app.register_error_handler(Exception, _failed)
+    app.after_request(_with_headers)
+    return app
+
+
+def _read_modify(body: bytes, mpid: str) -> tuple[ModifyRequest, int]:
+    faults: list[str] = []
+    try:
+        number = parse_mpid(mpid)
+    except ValueError as error:
+        number = 0
+        faults.append(f"mpid: {error}")
+    try:
+        asked = read(ModifyRequest, body)
+    except BadRequest as error:
+        raise BadRequest(*faults, *error.messages) from error
+    if faults:
+        raise BadRequest(*faults)
+    return asked, number
+
+
+def _credentials(sent: Request, body: bytes) -> Credentials:
+    basic = sent.authorization
+    is_basic = basic is not None and basic.type == "basic" and basic.username is not None
+    signature = sent.headers.get("x-mp-signature")
+    return Credentials(
+        method=sent.method,
+        paths=() if signature is None else _sent_paths(sent),
+        body=body,
+        key=sent.headers.get("x-mp-key"),
+        signature=signature,
+        date=sent.headers.get("Date"),
+        basic=(basic.username or "", basic.password or "") if basic and is_basic else None,
+        is_basic_broken="Authorization" in sent.headers and not is_basic,
+    )
+
+
+def _sent_paths(sent: Request) -> tuple[str, str]:
+    # The servers that keep the path as it was sent say so; within the process nothing was encoded.
+    target = sent.environ.get("REQUEST_URI") or quote(
+        sent.root_path.rstrip("/") + sent.path, safe="/:@!$&'()*+,;=~-._"
+    )
+    if not target.startswith("/"):
+        parts = urlsplit(target)
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    path = target.partition("?")[0]
+    query = sent.query_string.decode("latin-1")
+    return path, f"{path}?{query}" if query else path
+
+
+def _json(answer: Answer, status_code: int = 200) -> Response:
+    return Response(json.dumps(answer), status_code, mimetype="application/json")
+
+
+def _with_headers(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    if request.method == "OPTIONS":
+        response.headers.update(_PREFLIGHT_HEADERS)
+    return response
+
+
+def _refused(error: IdSyncError) -> Response:
+    return _json(error.body(), error.status_code)
+
+
+def _busy(_error: DatabaseBusy) -> Response:
+    body = error_body("SERVICE_UNAVAILABLE", ["the database is busy; try again"])
+    response = _json(body, 503)
+    response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return response
+
+
+def _not_served(error: HTTPException) -> Response:
+    code = error.name.upper().replace(" ", "_")
+    response = _json(error_body(code, [error.description or error.name]), error.code or 500)
+    for name, value in error.get_headers():
+        if name != "Content-Type":
+            response.headers[name] = value
+    return response
+
+
+def _failed(error: Exception) -> Response:
+    _logger.error("an identity call failed", exc_info=error)
+    return _json(error_body("INTERNAL_ERROR", ["the identity service failed"]), 500)

@@ -1,0 +1,150 @@
+"""What the calls carry: the documented request bodies, read strictly, with all faults named at once.
+
+Source: IDSync HTTP API, "Request schema". Unknown extra members are ignored; identities that are null
+count as absent.
+"""
+
+import re
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+
+from higgs_shop import strict_json
+from higgs_shop.identity_types import IDENTITY_TYPES
+from higgs_shop.idsync_service.errors import BadRequest
+
+MAX_VALUE_CHARACTERS: Final = 256
+"""Bounds an identity value, so that it fits into every database's index, whatever the alphabet."""
+
+MAX_CHANGES: Final = 100
+_MAX_REQUEST_ID_CHARACTERS: Final = 128
+_MAX_NAMED_FAULTS: Final = 50
+_MAX_SHOWN_CHARACTERS: Final = 80
+
+_INT64_MIN: Final = -(2**63)
+_INT64_MAX: Final = 2**63 - 1
+_DECIMAL: Final = re.compile(r"-?[1-9][0-9]{0,18}")
+
+
+def parse_mpid(text: str) -> int:
+    """The number in a path or body: a signed 64-bit decimal, not 0. Raises ValueError."""
+    if _DECIMAL.fullmatch(text) is None or not _INT64_MIN <= int(text) <= _INT64_MAX:
+        raise ValueError("an MPID is the decimal of a signed 64-bit number other than 0")
+    return int(text)
+
+
+def _known_type(name: str) -> str:
+    if name not in IDENTITY_TYPES:
+        raise ValueError("is not an identity type")
+    return name
+
+
+def _valid_mpid(text: str) -> str:
+    parse_mpid(text)
+    return text
+
+
+_Type = Annotated[str, AfterValidator(_known_type)]
+_Value = Annotated[str, StringConstraints(min_length=1, max_length=MAX_VALUE_CHARACTERS)]
+_Mpid = Annotated[str, AfterValidator(_valid_mpid)]
+_RequestId = Annotated[str, StringConstraints(min_length=1, max_length=_MAX_REQUEST_ID_CHARACTERS)]
+_Platform = Literal[
+    "ios", "android", "web", "tvos", "roku", "alexa", "smart_tv", "fire", "xbox", "other"
+]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+class ClientSdk(_Message):
+    """Which client sent the request."""
+
+    platform: _Platform | None = None
+    sdk_vendor: str | None = None
+    sdk_version: str | None = None
+
+
+class _Call(_Message):
+    client_sdk: ClientSdk | None = None
+    context: str | None = None
+    environment: Literal["production", "development"]
+    request_id: _RequestId | None = None
+    request_timestamp_ms: int | None = None
+
+
+class IdentityRequest(_Call):
+    """The body of identify, login, logout and search: the person to move to."""
+
+    known_identities: dict[_Type, _Value | None]
+    previous_mpid: _Mpid | None = None
+
+    @field_validator("known_identities")
+    @classmethod
+    def _at_least_one(cls, identities: dict[str, str | None]) -> dict[str, str | None]:
+        if all(value is None for value in identities.values()):
+            raise ValueError("needs at least one identity")
+        return identities
+
+    def identities(self) -> dict[str, str]:
+        """The identities that are not null, in the order of the request."""
+        return {name: value for name, value in self.known_identities.items() if value is not None}
+
+
+class IdentityChange(_Message):
+    """One change: an old value of null adds, a new value of null removes. All three are required."""
+
+    identity_type: _Type
+    old_value: str | None
+    new_value: _Value | None
+
+
+class ModifyRequest(_Call):
+    """The body of modify."""
+
+    identity_changes: Annotated[list[IdentityChange], Field(max_length=MAX_CHANGES)]
+
+
+_MessageT = TypeVar("_MessageT", bound=_Message)
+
+
+def read(message: type[_MessageT], body: bytes) -> _MessageT:
+    """Read a request body. Raises BadRequest, with one message for each faulty field."""
+    try:
+        members = strict_json.loads(body)
+    except strict_json.BadJson as error:
+        raise BadRequest(str(error)) from error
+    if not isinstance(members, dict):
+        raise BadRequest("the body is not a JSON object")
+    try:
+        return message.model_validate(members)
+    except ValidationError as error:
+        raise BadRequest(*_faults(error)) from error
+
+
+def _faults(error: ValidationError) -> list[str]:
+    details = error.errors(include_url=False, include_input=False)
+    faults = [_fault(detail) for detail in details[:_MAX_NAMED_FAULTS]]
+    if len(details) > _MAX_NAMED_FAULTS:
+        faults.append(f"and {len(details) - _MAX_NAMED_FAULTS} more faults")
+    return faults
+
+
+def _fault(detail: ErrorDetails) -> str:
+    path = ".".join(_shown(part) for part in detail["loc"] if part != "[key]")
+    context: dict[str, Any] = detail.get("ctx", {})
+    return f"{path}: {context.get('error', detail['msg'])}"
+
+
+def _shown(part: int | str) -> str:
+    text = str(part)
+    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}…"

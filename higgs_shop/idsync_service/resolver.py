@@ -1,0 +1,266 @@
+"""Resolution: from a request to a profile, with every step on record.
+
+`choose`, `moved` and `modified` decide, and are pure; Resolver reads what they need, writes what
+follows, and keeps the record, all in one write transaction for each call. Search writes nothing.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from higgs_shop.clock import Clock
+from higgs_shop.database import Database
+from higgs_shop.identity_types import DEVICE_IDENTITY_TYPES
+from higgs_shop.idsync_service import decisions, profiles
+from higgs_shop.idsync_service.changes import Changes
+from higgs_shop.idsync_service.decisions import Call, Step, listed
+from higgs_shop.idsync_service.errors import BadRequest, ProfileNotFound
+from higgs_shop.idsync_service.messages import (
+    IdentityChange,
+    IdentityRequest,
+    ModifyRequest,
+    parse_mpid,
+)
+from higgs_shop.idsync_service.policies import Situation
+from higgs_shop.idsync_service.priority import walk
+from higgs_shop.idsync_service.profiles import NewMpid, Profile
+from higgs_shop.idsync_service.strategies import STRATEGIES
+from higgs_shop.workspaces import Workspace
+
+Action = Literal["identify", "login", "logout"]
+Answer = dict[str, Any]
+Loaded = Mapping[int, Profile]
+"""Every profile that carries an identity of the request, and the one it names, by MPID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The profile to answer with, None for a new one, and how it came to that."""
+
+    profile: Profile | None
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a call comes to: what is written, what is answered, and why."""
+
+    changes: Changes
+    answer: Answer
+    steps: list[Step]
+
+
+class Resolver:
+    """Carries out identity calls.
+
+    Args:
+        database: where profiles are kept.
+        clock: dates what is written.
+        new_mpid: draws the numbers of new profiles.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock, new_mpid: NewMpid) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_mpid = new_mpid
+
+    def move(
+        self, workspace: Workspace, action: Action, request: IdentityRequest, digest: str
+    ) -> Answer:
+        """identify, login and logout: the answer names the profile to move to.
+
+        Raises: ImmutableIdentity. DatabaseBusy.
+        """
+        identities = request.identities()
+        call = Call(
+            action,
+            request.request_id,
+            digest,
+            {"environment": request.environment, "known_identities": identities},
+            None if request.previous_mpid is None else parse_mpid(request.previous_mpid),
+        )
+
+        def decide(loaded: Loaded, create: Callable[[], Profile]) -> Decision:
+            current = None if call.previous_mpid is None else loaded.get(call.previous_mpid)
+            resolution = choose(action, identities, workspace, loaded.values(), current)
+            return moved(resolution, identities, workspace, loaded, create)
+
+        return self._carry_out(workspace, call, identities.items(), decide)
+
+    def modify(
+        self, workspace: Workspace, mpid: int, request: ModifyRequest, digest: str
+    ) -> Answer:
+        """Change the identities of one profile. Never makes one, and never changes the MPID.
+
+        Raises: BadRequest, when there is no such profile or it is an orphan. ImmutableIdentity.
+            DatabaseBusy.
+        """
+        changes = request.identity_changes
+        call = Call(
+            "modify",
+            request.request_id,
+            digest,
+            {
+                "environment": request.environment,
+                "identity_changes": [change.model_dump() for change in changes],
+            },
+            mpid,
+        )
+        identities = {
+            (change.identity_type, change.new_value)
+            for change in changes
+            if change.new_value is not None
+        }
+
+        def decide(loaded: Loaded, _create: Callable[[], Profile]) -> Decision:
+            return modified(mpid, changes, workspace, loaded)
+
+        return self._carry_out(workspace, call, identities, decide)
+
+    def search(self, workspace: Workspace, request: IdentityRequest) -> Answer:
+        """Who would be returned, without any change. Raises: ProfileNotFound."""
+        identities = request.identities()
+        with self._database.read() as connection:
+            loaded = profiles.load(connection, workspace.id, identities.items(), None)
+        profile = walk(identities, loaded.values(), workspace, None).profile
+        if profile is None:
+            raise ProfileNotFound("no profile may be returned for these identities")
+        return _answer(profile, workspace, _matched(profile, identities))
+
+    def _carry_out(
+        self,
+        workspace: Workspace,
+        call: Call,
+        identities: Collection[tuple[str, str]],
+        decide: Callable[[Loaded, Callable[[], Profile]], Decision],
+    ) -> Answer:
+        with self._database.write() as connection:
+            if not self._database.is_sqlite:
+                profiles.lock(
+                    connection, workspace.id, identities, call.previous_mpid, call.request_id
+                )
+            repeated = decisions.answer_of_repeated(connection, workspace.id, call)
+            if repeated is not None:
+                return repeated
+            now_ms = self._clock()
+            loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
+            decision = decide(
+                loaded, lambda: profiles.create(connection, workspace.id, self._new_mpid, now_ms)
+            )
+            changes = decision.changes
+            if changes.profile.mpid in loaded:
+                profiles.touch(connection, workspace.id, changes.profile.mpid, now_ms)
+            profiles.write_identities(
+                connection,
+                workspace.id,
+                removed=changes.removed(),
+                added=changes.added(),
+                now_ms=now_ms,
+            )
+            decisions.store(
+                connection,
+                workspace.id,
+                call,
+                mpid=changes.profile.mpid,
+                answer=decision.answer,
+                steps=decision.steps,
+                decided_at_ms=now_ms,
+            )
+        return decision.answer
+
+
+def choose(
+    action: Action,
+    identities: Mapping[str, str],
+    workspace: Workspace,
+    candidates: Collection[Profile],
+    current: Profile | None,
+) -> Resolution:
+    """Decide whose profile a request means. The candidates carry an identity of it, at least one of
+    them each; the current profile is the one moved from, and an orphan counts as none.
+    """
+    if current is not None and current.is_orphan:
+        current = None
+    find = walk(identities, candidates, workspace, None if current is None else current.mpid)
+    found = find.profile
+    strategy = STRATEGIES[workspace.identity_strategy]
+    situation = Situation(workspace, current, found)
+    if found is None or not found.is_known(workspace):
+        if action == "logout":
+            choice = strategy.on_logout(situation)
+            return Resolution(choice.profile, (*find.steps, choice.step))
+        # A device tells where somebody is, not who: a login ID outweighs what only a device found.
+        is_found_by_person = found is not None and find.decided_by not in DEVICE_IDENTITY_TYPES
+        if not is_found_by_person and any(name in identities for name in workspace.login_ids):
+            choice = strategy.on_new_known_user(situation)
+            return Resolution(choice.profile, (*find.steps, choice.step))
+    if found is None:
+        step = Step("nobody_found", "nobody may be returned for these identities: a new profile")
+    else:
+        step = Step("returned", f"{listed([found])} is returned", find.decided_by, [found])
+    return Resolution(found, (*find.steps, step))
+
+
+def moved(
+    resolution: Resolution,
+    identities: Mapping[str, str],
+    workspace: Workspace,
+    loaded: Loaded,
+    create: Callable[[], Profile],
+) -> Decision:
+    """What follows from a resolution: a profile where there is none, and the identities it lacks.
+
+    Raises: ImmutableIdentity.
+    """
+    profile, steps = resolution.profile, list(resolution.steps)
+    if profile is None:
+        profile = create()
+        steps.append(Step("profile_created", f"{listed([profile])} is new", None, [profile]))
+    matched = _matched(profile, identities)
+    changes = _changes(profile, loaded, workspace)
+    for identity_type, value in identities.items():
+        changes.put(identity_type, value)
+    return Decision(changes, _answer(profile, workspace, matched), [*steps, *changes.steps])
+
+
+def modified(
+    mpid: int, wanted: Collection[IdentityChange], workspace: Workspace, loaded: Loaded
+) -> Decision:
+    """What follows from a modify. Raises: BadRequest. ImmutableIdentity."""
+    profile = loaded.get(mpid)
+    if profile is None:
+        raise BadRequest(f"there is no profile {mpid}")
+    if profile.is_orphan:
+        raise BadRequest(f"profile {mpid} has lost its last identity and cannot come back")
+    changes = _changes(profile, loaded, workspace)
+    for change in wanted:
+        if change.new_value is None:
+            changes.remove(change.identity_type, change.old_value)
+        else:
+            changes.put(change.identity_type, change.new_value, instead_of=change.old_value)
+    changes.finish()
+    answer = _answer(profile, workspace, {})
+    answer["change_results"] = [
+        {"identity_type": change.identity_type, "modified_mpid": str(mpid)} for change in wanted
+    ]
+    nothing = Step("nothing_changed", "the profile has these values already", None, [profile])
+    return Decision(changes, answer, changes.steps or [nothing])
+
+
+def _changes(profile: Profile, loaded: Loaded, workspace: Workspace) -> Changes:
+    others = [other for other in loaded.values() if other.mpid != profile.mpid]
+    return Changes(profile, others, workspace)
+
+
+def _matched(profile: Profile, identities: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in identities.items() if profile.carries(name, value)}
+
+
+def _answer(profile: Profile, workspace: Workspace, matched: Mapping[str, str]) -> Answer:
+    return {
+        "context": None,
+        "mpid": str(profile.mpid),
+        "matched_identities": dict(matched),
+        "is_ephemeral": False,
+        "is_logged_in": profile.is_known(workspace),
+    }
