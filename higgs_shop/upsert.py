@@ -15,4 +15,6 @@ def upserting(connection: Connection, table: Table) -> Insert:
 
 def insert_or_ignore(connection: Connection, table: Table) -> Insert:
     """An insert that does nothing when the row is there already (`rowcount` is then 0)."""
-    return upserting(connection, table).on_conflict_do_nothing()
+    ignoring = upserting(connection, table).on_conflict_do_nothing()
+    # Without this option SQLAlchemy may say -1 of an insert on PostgreSQL.
+    return ignoring.execution_options(preserve_rowcount=True)
