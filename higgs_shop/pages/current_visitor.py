@@ -44,7 +44,7 @@ def caller() -> Caller:
         g.caller = Caller(
             request_id=str(uuid.uuid4()),
             user_agent=request.headers.get("User-Agent", ""),
-            counts=request.method != "HEAD" and "prefetch" not in purpose,
+            counts=request.method in {"GET", "POST"} and "prefetch" not in purpose,
         )
     return cast("Caller", g.caller)
 
@@ -158,16 +158,17 @@ def form_token() -> str:
 
 def _arrive() -> None:
     held = session
-    if not isinstance(held, VisitSession) or (held.visit is None and not caller().counts):
+    if not isinstance(held, VisitSession) or request.method == "OPTIONS":
         return
-    if not caller().counts:
-        return
-    held.visit = parts().visitors.arrive(
-        held.visit,
-        device_stamp=held.device_stamp,
-        cookie_session=dict(held),
-        caller=caller(),
-    )
+    if caller().counts:
+        held.visit = parts().visitors.arrive(
+            held.visit,
+            device_stamp=held.device_stamp,
+            cookie_session=dict(held),
+            caller=caller(),
+        )
+    elif held.visit is None:
+        held.visit = parts().visitors.begin_visit(held.device_stamp, dict(held))
 
 
 def _start_over() -> None:

@@ -3,6 +3,7 @@
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from higgs_shop.pages import current_visitor
 from higgs_shop.pages.current_visitor import stepping, submitting, visited
 from higgs_shop.pages.forms import BareForm
 from higgs_shop.pages.parts import parts
@@ -32,7 +33,7 @@ def show() -> str:
             [tracked(product, position=place) for place, product in enumerate(products, start=1)],
         )
         show_welcome = not step.visit.was_welcomed and category is None
-        if show_welcome:
+        if show_welcome and current_visitor.caller().counts:
             mark_welcomed(step.connection, step.visit, step.now_ms)
     return render_template(
         "pages/landing.html",
