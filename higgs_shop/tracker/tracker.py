@@ -6,6 +6,7 @@ still out. Under a user it gets its place in that person's queue at once; under 
 here before or comes after.
 """
 
+import functools
 import inspect
 import uuid
 from collections.abc import Callable
@@ -64,6 +65,8 @@ class EventLog:
     now_ms: int
     logged: list[int] = field(default_factory=list)
     """Ids of the events written so far."""
+    person: Person | None = None
+    """The epoch's person, read with the first event that is theirs."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,10 @@ class Tracker:
             source_message_id=message_id,
             session=log.session.facts,
         )
+        mpid = log.epoch.mpid
+        if mpid is not None and event.event_type == "user_attribute_change":
+            data = _set_user_attribute(log.connection, log.workspace_id, mpid, data)
+            log.person = None
         log.session.last_sequence += 1
         (event_id,) = log.connection.execute(
             _INSERT_EVENT,
@@ -139,6 +146,7 @@ class Tracker:
                 "session_sequence": log.session.last_sequence,
                 "request_id": log.request_id,
                 "intent_id": log.epoch.intent_id,
+                "mpid": mpid,
                 "event_type": event.event_type,
                 "name": event.name,
                 "data": data,
@@ -148,7 +156,9 @@ class Tracker:
             },
         ).one()
         log.logged.append(event_id)
-        if log.epoch.mpid is not None:
+        if mpid is not None:
+            if log.person is None or log.person.mpid != mpid:
+                log.person = _person(log.connection, log.workspace_id, log.device_stamp, mpid)
             stored = _Stored(
                 event_id,
                 event.event_type,
@@ -157,7 +167,7 @@ class Tracker:
                 log.session.last_sequence,
                 log.session.facts,
             )
-            self._give(log.connection, log.workspace_id, log.device_stamp, stored, log.epoch.mpid)
+            self._hand_over(log.connection, log.workspace_id, stored, log.person)
         return True
 
     def attribute(
@@ -171,31 +181,33 @@ class Tracker:
         waiting = connection.execute(
             _WAITING_EVENTS, {"workspace": workspace_id, "intent": intent_id}
         ).all()
+        person = None
         for row in waiting:
+            data = row.data
+            if row.event_type == "user_attribute_change":
+                data = _set_user_attribute(connection, workspace_id, mpid, data)
+                person = None
+            connection.execute(_ATTRIBUTE_EVENT, {"event": row.id, "to": mpid, "as_data": data})
+            person = person or _person(connection, workspace_id, row.device_stamp, mpid)
             session = SessionFacts(row.session_uuid, row.started_at_ms, row.user_agent)
             stored = _Stored(
-                row.id, row.event_type, row.data, row.logged_at_ms, row.session_sequence, session
+                row.id, row.event_type, data, row.logged_at_ms, row.session_sequence, session
             )
-            self._give(connection, workspace_id, row.device_stamp, stored, mpid)
+            self._hand_over(connection, workspace_id, stored, person)
         return len(waiting)
 
-    def _give(
-        self, connection: Connection, workspace_id: str, stamp: str, stored: "_Stored", mpid: int
+    def _hand_over(
+        self, connection: Connection, workspace_id: str, stored: "_Stored", person: Person
     ) -> None:
-        data = stored.data
-        if stored.event_type == "user_attribute_change":
-            data = _set_user_attribute(connection, workspace_id, mpid, data)
-        person = _person(connection, workspace_id, stamp, mpid)
-        connection.execute(_ATTRIBUTE_EVENT, {"event": stored.id, "to": mpid, "as_data": data})
         outbox.enqueue(
             connection,
             workspace_id=workspace_id,
-            mpid=mpid,
+            mpid=person.mpid,
             event_id=stored.id,
             now_ms=self._clock(),
             make_body=lambda sequence, webhook_id: batch_body(
                 event_type=stored.event_type,
-                data=data,
+                data=stored.data,
                 person=person,
                 session=stored.session,
                 sequence=sequence,
@@ -357,7 +369,12 @@ def _code_place() -> str:
         frame = frame.f_back
     if frame is None:
         return ""
-    place = Path(frame.f_code.co_filename)
+    return f"{_short_name(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+@functools.cache
+def _short_name(file_name: str) -> str:
+    place = Path(file_name)
     if not place.is_relative_to(_PACKAGE):
-        return f"{place.name}:{frame.f_lineno}"
-    return f"{place.relative_to(_PACKAGE.parent).as_posix()}:{frame.f_lineno}"
+        return place.name
+    return place.relative_to(_PACKAGE.parent).as_posix()
