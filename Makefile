@@ -12,7 +12,7 @@ given = $(filter command line,$(origin $(1)))
 LISTEN := $(if $(call given,HOST),HIGGS_SHOP_HOST='$(HOST)') $(if $(call given,PORT),HIGGS_SHOP_PORT='$(PORT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format install clean
+.PHONY: help run test check format install clean screenshot
 .SILENT:
 .DELETE_ON_ERROR:
 
@@ -23,6 +23,7 @@ help:
 	echo '              (make test ARGS="-k cart -x" hands options on to pytest)'
 	echo 'make check    the same, tool by tool: format, lint, types, imports, tests'
 	echo 'make format   format the code and mend what the linter can mend'
+	echo 'make screenshot  take the picture of the README again'
 	echo 'make install  everything for developing into .venv'
 	echo 'make clean    remove .venv and all that tools leave behind (the store stays)'
 	echo 'PYTHON=python3.12 make …  takes another Python (3.11 or newer)'
@@ -46,6 +47,10 @@ format: $(VENV)/test.stamp
 	$(BIN)/python -m ruff format $(SOURCES)
 
 install: $(VENV)/browser.stamp
+
+# The README's picture, from a fresh store.
+screenshot: $(VENV)/browser.stamp
+	$(BIN)/python -m docs.screenshot
 
 clean:
 	rm -rf $(VENV) build dist htmlcov test-results .coverage .hypothesis \

@@ -36,7 +36,7 @@ from higgs_shop.pages import (
     parts,
 )
 from higgs_shop.security_headers import SecurityHeaders, new_nonce, page_policy
-from higgs_shop.settings import Settings
+from higgs_shop.settings import Settings, variable
 from higgs_shop.visitors import FormChanged, SubmissionError
 from higgs_shop.wiring import Parts, wire
 
@@ -150,7 +150,11 @@ def _refuse_unknown_hosts() -> AnyResponse | None:
 
 def _refuse_host() -> AnyResponse:
     g.without_context = True
-    return _plain_page(400, "This store is not served under that name.")
+    return _plain_page(
+        400,
+        "This store is not served under that name. To serve it, add the name to "
+        f"{variable('trusted_hosts')}.",
+    )
 
 
 def _refuse_foreign_origins() -> AnyResponse | None:

@@ -21,6 +21,7 @@ from wtforms import (
     TelField,
     ValidationError,
 )
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # stubs are behind
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from higgs_shop.shop import Product
@@ -139,11 +140,12 @@ def add_to_cart_form(product: Product) -> AddToCartForm:
 
     for name, choices in (("color", product.colors), ("size", product.sizes)):
         if choices:
-            label = name.capitalize()
-            options = [("", f"Choose a {name}"), *((choice, choice) for choice in choices)]
+            options = [SelectChoice(choice) for choice in choices]
+            if len(options) > 1:
+                options.insert(0, SelectChoice("", f"Choose a {name}"))
             field = SelectField(
-                label,
-                choices=options if len(choices) > 1 else [(choices[0], choices[0])],
+                name.capitalize(),
+                choices=options,
                 validators=[InputRequired(f"Choose a {name}.")],
                 validate_choice=True,
             )

@@ -1,0 +1,71 @@
+"""What README.md lets people try, tried."""
+
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from higgs_shop.webhook_output import WebhookOutput
+from tests.api.conftest import OpenStore, Store
+
+PROJECT = Path(__file__).parents[2]
+README = (PROJECT / "README.md").read_text("utf-8")
+
+
+def test_the_identity_service_answers_the_example_with_the_same_profile_twice(
+    store: Store,
+) -> None:
+    (line,) = re.findall(r"^curl .*$", README, flags=re.MULTILINE)
+    words = shlex.split(line)
+    url = next(word for word in words if word.startswith("http"))
+    headers = dict(
+        words[place + 1].split(": ", 1) for place, word in enumerate(words) if word == "-H"
+    )
+    body = words[words.index("-d") + 1]
+
+    answers = [
+        store.app.test_client().post(urlsplit(url).path, headers=headers, data=body)
+        for _ in range(2)
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].get_json()["mpid"] == answers[1].get_json()["mpid"]
+
+
+def test_the_example_receiver_prints_each_event_and_checks_signatures(
+    open_store: OpenStore, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    store = open_store(webhook_url=f"http://127.0.0.1:{port}/hook")
+    secret_file = tmp_path / "webhook_secret"
+    (command,) = re.findall(r"^python3 (docs/examples/receiver.py) \d+ ", README, re.MULTILINE)
+    receiver = subprocess.Popen(
+        [sys.executable, str(PROJECT / command), str(port), str(secret_file)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert receiver.stdout is not None
+        assert receiver.stdout.readline() == f"Listening on http://127.0.0.1:{port}/hook\n"
+        store.browser().get("/about")
+
+        delivered = deliver_all(store.parts.output, store.clock())
+        printed = [receiver.stdout.readline().split(maxsplit=2) for _ in range(delivered)]
+    finally:
+        receiver.kill()
+        receiver.communicate()
+
+    mpid = str(store.events()[0].mpid)
+    assert printed == [[mpid, "1", "session_start\n"], [mpid, "2", "screen_view About\n"]]
+
+
+def deliver_all(output: WebhookOutput, now_ms: int) -> int:
+    """Send everything that is due. Returns how many the receiver took."""
+    deliveries = output.deliver_due(now_ms)
+    assert all(delivery.succeeded for delivery in deliveries)
+    return len(deliveries)
