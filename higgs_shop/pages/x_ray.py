@@ -25,6 +25,7 @@ bp = Blueprint("x_ray", __name__)
 bp.before_request(observers_only)
 
 _MOST_EVENTS: Final = 20
+_MOST_EVENTS_IN_BAR: Final = 10
 _MOST_CALLS: Final = 5
 _LINES_AROUND: Final = 2
 _PROJECT: Final = Path(__file__).parent.parent.parent
@@ -53,15 +54,24 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
     """Everything that the x-ray shows of a visit, for the templates."""
     if visit is None:
         return _empty(current_visitor.device_stamp())
-    events = events_of_visit(connection, visit.workspace_id, visit.id, most=_MOST_EVENTS)
+    in_full = current_visitor.endpoint() == "x_ray.show"
+    most = _MOST_EVENTS if in_full else _MOST_EVENTS_IN_BAR
+    events = events_of_visit(connection, visit.workspace_id, visit.id, most=most)
     states = outbox.messages_of_events(
         connection, visit.workspace_id, [event.id for event in events]
     )
     here = _page_of_interest()
-    shown = [(event, _event(event, states.get(event.id))) for event in reversed(events)]
+    shown = [
+        (
+            event,
+            _event(event, states.get(event.id), in_full=in_full or event.request_id == here),
+        )
+        for event in reversed(events)
+    ]
     users = _users(connection, visit)
     return {
         "page": here,
+        "in_full": in_full,
         "user": _user(connection, visit, standing, users),
         "device_stamp": visit.device_stamp,
         "session_uuid": connection.scalar(
@@ -94,6 +104,7 @@ def _page_of_interest() -> str:
 def _empty(device_stamp: str | None) -> dict[str, Any]:
     return {
         "page": "",
+        "in_full": False,
         "user": None,
         "device_stamp": device_stamp,
         "session_uuid": None,
@@ -129,7 +140,8 @@ def _users(connection: Connection, visit: Visit) -> list[Any]:
     return list(connection.execute(_USERS, names))
 
 
-def _event(event: LoggedEvent, message: MessageState | None) -> dict[str, Any]:
+def _event(event: LoggedEvent, message: MessageState | None, *, in_full: bool) -> dict[str, Any]:
+    """Only those of this page are shown in full in its bar: the others' data would double the page."""
     return {
         "event_type": event.event_type,
         "kind": "session" if event.event_type.startswith("session_") else event.event_type,
@@ -140,7 +152,8 @@ def _event(event: LoggedEvent, message: MessageState | None) -> dict[str, Any]:
         "delivery": _delivery(message),
         "data": event.data,
         "code_place": event.code_place,
-        "code_lines": _code_lines(event.code_place),
+        "in_full": in_full,
+        "code_lines": _code_lines(event.code_place) if in_full else [],
     }
 
 
