@@ -22,7 +22,7 @@ from wtforms import (
     ValidationError,
 )
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # stubs are behind
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from higgs_shop.shop import Product
 from higgs_shop.shop.customers import DEMO_PASSWORD, password_matches
@@ -76,7 +76,7 @@ def _text(label: str, most: int, *, kind: type[StringField] = StringField) -> An
         label,
         filters=[_stripped],
         validators=[
-            InputRequired(f"Enter the {label.lower()}."),
+            DataRequired(f"Enter the {label.lower()}."),  # spaces alone are nothing
             Length(max=most, message=f"Use at most {most} characters."),
             _plain_text,
         ],
