@@ -82,6 +82,12 @@ class TestTies:
         found = walk({"other": "BBBB", "ios_idfv": "1234"}, [self.A, self.B, outsider], settings, 3)
         assert found.profile is self.B
 
+    def test_a_later_type_that_matches_nobody_is_skipped(self) -> None:
+        settings = workspace("email", "other", login_ids=(CUSTOMER_ID,))
+        find = walk({"email": "j@x", "other": "CCCC"}, [self.A, self.B], settings, 2)
+        assert find.profile is self.B
+        assert rules(find) == ["looked_up", "previous_mpid_preferred"]
+
     def test_the_current_profile_wins(self) -> None:
         seen = [profile(1, 5, other="x"), profile(2, 9, other="x")]
         find = walk({"other": "x"}, seen, workspace(), 1)
