@@ -56,13 +56,14 @@ class Database:
             return create_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
         engine = create_engine(self.url, pool_size=20, max_overflow=20)
         event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
         return engine
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of the data. Nothing done through it is kept."""
         with self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN")
             yield connection
 
     @contextmanager
@@ -78,10 +79,10 @@ class Database:
             raise DatabaseBusy(f"another writer held the database for {BUSY_TIMEOUT_MS} ms")
         self._thread.writing = True
         try:
-            with self.engine.connect() as opened:
-                connection = opened.execution_options(higgs_write=True)
-                with _begin(connection):
-                    yield connection
+            with self.engine.connect() as connection, connection.begin():
+                if self.is_sqlite:
+                    _begin_immediate(connection)
+                yield connection
         finally:
             self._thread.writing = False
             if self.is_sqlite:
@@ -100,18 +101,6 @@ class Database:
         self.engine.dispose()
 
 
-@contextmanager
-def _begin(connection: Connection) -> Iterator[None]:
-    try:
-        transaction = connection.begin()
-    except OperationalError as error:
-        if "locked" in str(error.orig):
-            raise DatabaseBusy("another process is writing to the database file") from error
-        raise
-    with transaction:
-        yield
-
-
 def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
     # Python's sqlite3 would otherwise start transactions by itself, deferred and not before SELECT.
     dbapi_connection.isolation_level = None
@@ -124,6 +113,12 @@ def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("higgs_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _begin_immediate(connection: Connection) -> None:
+    # Not by SQLAlchemy's "begin" event: one listener makes it look for listeners at every statement,
+    # which is a sixth of an identity call's Python calls.
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if "locked" in str(error.orig):
+            raise DatabaseBusy("another process is writing to the database file") from error
+        raise
