@@ -76,6 +76,9 @@ def create_app(settings: Settings | None = None, *, wired: Parts | None = None) 
     app.config.update(
         SECRET_KEY=wired.secrets.secret_key,
         MAX_CONTENT_LENGTH=_MAX_BODY_BYTES,
+        # No browser can send a cookie of this name: nobody is remembered, and what strangers put
+        # there is not even read. (Flask-Login fails on letters beyond ASCII in it.)
+        REMEMBER_COOKIE_NAME="none;",
         WTF_CSRF_TIME_LIMIT=None,  # a form may stay open for as long as its visit
         WTF_CSRF_SSL_STRICT=False,  # wants a Referer; _refuse_foreign_origins asks Origin instead
         SEND_FILE_MAX_AGE_DEFAULT=3_600 if wired.settings.production else 0,
@@ -161,9 +164,16 @@ def _refuse_foreign_origins() -> AnyResponse | None:
     origin = request.headers.get("Origin")
     if request.method in {"GET", "HEAD", "OPTIONS"} or origin is None:
         return None
-    if request.blueprint == "inbox_receiver" or urlsplit(origin).netloc == request.host:
+    if request.blueprint == "inbox_receiver" or _host_of(origin) == request.host:
         return None
     raise CSRFError("The form came from another site.")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _answer_second_click() -> AnyResponse | None:
@@ -172,8 +182,10 @@ def _answer_second_click() -> AnyResponse | None:
     if request.method != "POST" or not isinstance(held, VisitSession) or held.visit is not None:
         return None
     token = interface.token_of(request)
+    if token is None or request.blueprint == "inbox_receiver":
+        return None  # before the body is read: the inbox takes larger ones, and takes them whole
     form_token = request.form.get("form_token", "")
-    if token is None or not form_token:
+    if not form_token:
         return None
     found = parts().visitors.second_click(token, form_token)
     if found is None:
