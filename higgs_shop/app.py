@@ -27,10 +27,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from higgs_shop.database import DatabaseError
 from higgs_shop.pages import (
+    BLUEPRINTS,
     VisitSession,
     VisitSessionInterface,
     add_page_context,
-    add_pages,
     keep_parts,
     load_signed_in,
     parts,
@@ -94,7 +94,8 @@ def create_app(settings: Settings | None = None, *, wired: Parts | None = None) 
     app.before_request(_answer_second_click)
     csrf = CSRFProtect(app)
     _add_login(app)
-    add_pages(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
     csrf.exempt(app.blueprints["inbox_receiver"])
     add_page_context(app)
     _add_error_pages(app)

@@ -4,8 +4,6 @@ Not pages, but what they stand on: `current_visitor` (who asks), `forms` (what i
 `page_context` (what every page shows), `observers` (who may look behind the scenes).
 """
 
-from flask import Flask
-
 from higgs_shop.pages import (
     about,
     account,
@@ -27,32 +25,29 @@ from higgs_shop.pages.parts import keep_parts, parts
 from higgs_shop.pages.visit_session import VisitSession, VisitSessionInterface
 
 __all__ = [
+    "BLUEPRINTS",
     "VisitSession",
     "VisitSessionInterface",
     "add_page_context",
-    "add_pages",
     "keep_parts",
     "load_signed_in",
     "parts",
 ]
 
-
-def add_pages(app: Flask) -> None:
-    """Register every page of the store."""
-    for module in (
-        landing,
-        product,
-        cart,
-        checkout,
-        order,
-        account,
-        about,
-        privacy,
-        navigation,
-        x_ray,
-        inbox,
-        operator,
-        health,
-    ):
-        app.register_blueprint(module.bp)
-    app.register_blueprint(inbox.receiver)
+BLUEPRINTS = (
+    landing.bp,
+    product.bp,
+    cart.bp,
+    checkout.bp,
+    order.bp,
+    account.bp,
+    about.bp,
+    privacy.bp,
+    navigation.bp,
+    x_ray.bp,
+    inbox.bp,
+    inbox.receiver,
+    operator.bp,
+    health.bp,
+)
+"""Every page of the store, for the application to register."""
