@@ -1,7 +1,7 @@
 """The record of every decision: what was asked, what was answered, and by which rules, step by step.
 
-It answers "why this MPID?", and a repeated request: who lost a reply sends the same bytes under the
-same request id again, and gets the same answer without anything happening twice.
+It answers "why this MPID?", and a repeated request: who lost a reply asks for the same under the same
+request id again, at a later time, and gets the same answer without anything happening twice.
 """
 
 import hashlib
@@ -69,9 +69,9 @@ class Call:
     previous_mpid: int | None
 
 
-def digest_of(action: str, mpid: str, body: bytes) -> str:
+def digest_of(action: str, mpid: str, asked: bytes) -> str:
     """Equal for two calls exactly when they ask for the same (modify names an MPID in its path)."""
-    return hashlib.sha256(f"{action}\n{mpid}\n".encode("utf-8", "replace") + body).hexdigest()
+    return hashlib.sha256(f"{action}\n{mpid}\n".encode("utf-8", "replace") + asked).hexdigest()
 
 
 _ANSWER_OF_REPEATED: Final = (

@@ -80,7 +80,9 @@ def create_service(
         body = request.get_data(cache=False)
         workspace = caller(body)
         asked = read(IdentityRequest, body)
-        return _json(resolver.move(workspace, action, asked, digest_of(action, "", body)))
+        return _json(
+            resolver.move(workspace, action, asked, digest_of(action, "", asked.content()))
+        )
 
     @app.post("/v1/identify")
     def identify() -> Response:
@@ -105,7 +107,9 @@ def create_service(
         body = request.get_data(cache=False)
         workspace = caller(body)
         asked, number = _read_modify(body, mpid)
-        return _json(resolver.modify(workspace, number, asked, digest_of("modify", mpid, body)))
+        return _json(
+            resolver.modify(workspace, number, asked, digest_of("modify", mpid, asked.content()))
+        )
 
     app.register_error_handler(IdSyncError, _refused)
     app.register_error_handler(DatabaseBusy, _busy)

@@ -81,6 +81,10 @@ class _Call(_Message):
     request_id: _RequestId | None = None
     request_timestamp_ms: int | None = None
 
+    def content(self) -> bytes:
+        """What is asked for, as bytes: the same whenever it is sent."""
+        return self.model_dump_json(exclude={"request_timestamp_ms"}).encode()
+
 
 class IdentityRequest(_Call):
     """The body of identify, login, logout and search: the person to move to."""

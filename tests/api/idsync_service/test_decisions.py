@@ -90,6 +90,14 @@ class TestRepeats:
         assert calls.search({"email": "b@example.test"}).json()["mpid"] == mpid
         assert count(database, identity_decisions) == 3
 
+    def test_the_same_request_may_be_sent_at_another_time(self, calls: Calls) -> None:
+        """The documented client dates every attempt anew."""
+        first, second = (
+            calls.move("logout", S1, request_id="r-1", request_timestamp_ms=at_ms)
+            for at_ms in (1_772_360_100_000, 1_772_360_160_000)
+        )
+        assert first == second
+
     def test_another_body_is_another_request(self, calls: Calls) -> None:
         one = calls.move("identify", S1, request_id="r-1")["mpid"]
         two = calls.move("identify", {"device_application_stamp": "s-2"}, request_id="r-1")["mpid"]
