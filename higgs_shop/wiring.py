@@ -67,9 +67,17 @@ class Parts:
         self.database.close()
 
 
-def wire(settings: Settings, *, clock: Clock = system_clock) -> Parts:
+def wire(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    identity_transport: httpx.BaseTransport | None = None,
+) -> Parts:
     """Build a store from its settings: database upgraded, workspace and ready accounts there.
 
+    Args:
+        identity_transport: how the identity service is reached. By default over TCP when it has a
+            URL, and within the process when it is the embedded one.
     Raises: SettingsError; DatabaseError when the database cannot be used.
     """
     secrets = load_secrets(settings)
@@ -87,11 +95,12 @@ def wire(settings: Settings, *, clock: Clock = system_clock) -> Parts:
         new_mpid=random_mpid,
         trusted_hosts=("localhost", *settings.trusted_hosts),
     )
-    embedded = httpx.WSGITransport(identity_service, raise_app_exceptions=False)
+    if identity_transport is None and not settings.idsync_url:
+        identity_transport = httpx.WSGITransport(identity_service, raise_app_exceptions=False)
     identity_http = OutgoingHttp(
         deadline_seconds=settings.identity_budget_seconds * CALL_SHARE,
         max_answer_bytes=_MAX_ANSWER_BYTES,
-        transport=None if settings.idsync_url else embedded,
+        transport=identity_transport,
     )
     webhook_http = OutgoingHttp(
         deadline_seconds=settings.webhook_timeout_seconds, max_answer_bytes=_MAX_ANSWER_BYTES
