@@ -245,15 +245,18 @@ def attributes_of(connection: Connection, workspace_id: str, mpid: int) -> dict[
     return {row.name: row.value for row in rows}
 
 
-def discard_unattributed(connection: Connection, workspace_id: str, visit_id: int) -> int:
-    """Forget the events of a visit that belong to nobody yet: the visitor opted out.
+def discard_unattributed(connection: Connection, workspace_id: str, device_stamp: str) -> int:
+    """Forget the events of a device that belong to nobody yet: the person there opted out.
 
     Returns: how many there were.
     """
+    of_device = select(visits.c.id).where(
+        visits.c.workspace_id == workspace_id, visits.c.device_stamp == device_stamp
+    )
     gone = connection.execute(
         events.delete().where(
             events.c.workspace_id == workspace_id,
-            events.c.visit_id == visit_id,
+            events.c.visit_id.in_(of_device),
             events.c.mpid.is_(None),
         )
     )

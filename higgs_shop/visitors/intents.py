@@ -184,12 +184,40 @@ def refuse(connection: Connection, intent: Intent, *, code: str, message: str, n
     )
 
 
-def give_up_tracking(connection: Connection, visit_id: int, now_ms: int) -> None:
-    """The visitor opted out: what signing in does not need is not owed any more."""
+def turn_into_logout(
+    connection: Connection, intent: Intent, *, code: str, message: str, now_ms: int
+) -> None:
+    """The login can never succeed: whoever came is, for the service, nobody in particular.
+
+    The call stays owed in its place, as another one, so that the events that wait for its answer
+    become those of somebody new.
+    """
+    connection.execute(
+        update(intents)
+        .where(intents.c.id == intent.id)
+        .values(
+            action="logout",
+            identities={},
+            request_id=str(uuid.uuid4()),
+            attempts=intent.attempts + 1,
+            error_code=code,
+            error_message=message,
+            next_attempt_ms=now_ms,
+        )
+    )
+
+
+def give_up_tracking(
+    connection: Connection, workspace_id: str, device_stamp: str, now_ms: int
+) -> None:
+    """The person on a device opted out: what signing in does not need is not owed any more."""
+    of_device = select(visits.c.id).where(
+        visits.c.workspace_id == workspace_id, visits.c.device_stamp == device_stamp
+    )
     connection.execute(
         update(intents)
         .where(
-            intents.c.visit_id == visit_id,
+            intents.c.visit_id.in_(of_device),
             intents.c.state == "pending",
             intents.c.action.in_(("identify", "modify")),
         )

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import Connection
 
@@ -23,8 +23,10 @@ from higgs_shop.identity_client import (
     IdentityResult,
     InvalidRequest,
     NoConnection,
+    ProfileNotFound,
     ServiceFailed,
     TooManyRequests,
+    User,
 )
 from higgs_shop.identity_types import BATCH_NAMES
 from higgs_shop.tracker import Epoch, EventLog, Tracker, UserIdentityChange
@@ -91,7 +93,7 @@ class OwedCalls:
         try:
             lease = lease or self._take_lease(visit_id)
             while lease is not None:
-                goes_on = self._make_next(visit_id, lease, request_id)
+                goes_on = self._make_next(visit_id, lease, request_id, until_seconds)
                 if not goes_on or self._monotonic_seconds() > until_seconds:
                     self._release(visit_id, lease)
                     return
@@ -115,7 +117,7 @@ class OwedCalls:
         with self._database.write() as connection:
             intents.release_lease(connection, visit_id, lease)
 
-    def _make_next(self, visit_id: int, lease: str, request_id: str) -> bool:
+    def _make_next(self, visit_id: int, lease: str, request_id: str, until_seconds: float) -> bool:
         """Returns whether there may be more to do now."""
         with self._database.read() as connection:
             visit = visits.by_id(connection, visit_id)
@@ -123,26 +125,25 @@ class OwedCalls:
             device = devices.load(connection, visit)
         if not owed or owed[0].next_attempt_ms > self._clock():
             return False
-        outcome = self._call(owed[0], device)
+        outcome = self._call(owed[0], device, until_seconds)
         with self._database.write() as connection:
+            visits.refresh(connection, visit)
             if not intents.holds_lease(connection, visit_id, lease):
                 return False
             if isinstance(outcome, _Answered):
                 self._store(connection, visit, owed[0], outcome.result, request_id)
             else:
-                self._store_failure(connection, visit, owed[0], outcome.error)
+                self._store_failure(connection, visit, owed[0], device, outcome.error)
             goes_on = isinstance(outcome, _Answered) and len(owed) > 1
             if not goes_on:
                 intents.release_lease(connection, visit_id, lease)
         self._on_events()
         return goes_on
 
-    def _call(self, intent: Intent, device: Device) -> _Answered | _Failed:
+    def _call(self, intent: Intent, device: Device, until_seconds: float) -> _Answered | _Failed:
         self._database.assert_not_writing()
-        started_seconds = self._monotonic_seconds()
         outcome = self._call_once(intent, device)
-        spent_seconds = self._monotonic_seconds() - started_seconds
-        in_time = spent_seconds < self._budget_seconds * (1 - CALL_SHARE)
+        in_time = self._monotonic_seconds() <= until_seconds
         if isinstance(outcome, _Failed) and in_time and _is_worth_a_second_try(outcome.error):
             outcome = self._call_once(intent, device)
         return outcome
@@ -175,7 +176,9 @@ class OwedCalls:
         mpid = devices.keep(connection, visit, result, now_ms)
         intents.close(connection, intent, previous_mpid=previous_mpid, mpid=mpid, now_ms=now_ms)
         self._tracker.attribute(connection, visit.workspace_id, intent.id, mpid)
-        session = sessions.latest_of_visit(connection, visit.id)
+        session = sessions.live(
+            connection, visit.workspace_id, visit.device_stamp
+        ) or sessions.latest_of_visit(connection, visit.id)
         if session is None or visit.is_opted_out:
             return
         log = EventLog(
@@ -202,17 +205,27 @@ class OwedCalls:
             sessions.keep_sequence(connection, session.open)
 
     def _store_failure(
-        self, connection: Connection, visit: Visit, intent: Intent, error: IdentityError
+        self,
+        connection: Connection,
+        visit: Visit,
+        intent: Intent,
+        device: Device,
+        error: IdentityError,
     ) -> None:
         now_ms = self._clock()
         message = str(error)[:500]
-        if _is_final(intent, visit, error):
+        verdict = _verdict(intent.action, device.current_user, error)
+        if verdict == "stay":
             intents.refuse(connection, intent, code=error.code, message=message, now_ms=now_ms)
             if visit.current_mpid is not None:
-                # Nobody else became current, so it was still the same person.
                 self._tracker.attribute(
                     connection, visit.workspace_id, intent.id, visit.current_mpid
                 )
+            return
+        if verdict == "be_nobody":
+            intents.turn_into_logout(
+                connection, intent, code=error.code, message=message, now_ms=now_ms
+            )
             return
         asked = error.retry_after_seconds if isinstance(error, TooManyRequests) else None
         intents.postpone(
@@ -231,11 +244,22 @@ def _is_worth_a_second_try(error: IdentityError) -> bool:
     return isinstance(error, NoConnection)
 
 
-def _is_final(intent: Intent, visit: Visit, error: IdentityError) -> bool:
-    """Whether trying again is pointless and giving up is safe.
+def _verdict(
+    action: intents.Action, current: User | None, error: IdentityError
+) -> Literal["try_again", "stay", "be_nobody"]:
+    """What becomes of a call that failed, and of the events that wait for its answer.
 
-    A refused logout stays owed: the person has left, and what happens next must not be theirs.
+    `stay`: trying again is pointless, and whoever was current still is; the events are theirs. For a
+    login only if that is somebody anonymous: of two known people the second must not become the
+    first. `be_nobody`: the events must not be those of whoever is current, so somebody new is asked
+    for instead. A refused logout is tried again: the person has left, and what happens next must
+    not be theirs.
     """
-    if not isinstance(error, BadRequest | InvalidRequest) or intent.action == "logout":
-        return False
-    return intent.action == "modify" or visit.current_mpid is not None
+    is_refused = isinstance(error, BadRequest | InvalidRequest)
+    if action == "modify":
+        return "stay" if is_refused or isinstance(error, ProfileNotFound) else "try_again"
+    if not is_refused or action == "logout":
+        return "try_again"
+    if action == "login" and (current is None or current.is_logged_in):
+        return "be_nobody"
+    return "try_again" if current is None else "stay"

@@ -133,7 +133,9 @@ class Visitors:
                 visit = visits.begin(
                     connection, self._workspace_id, device_stamp, cookie_session, now_ms
                 )
-            lease = self._begin_what_is_needed(connection, visit, caller, now_ms)
+            visits.refresh(connection, visit)
+            is_call_due = self._begin_what_is_needed(connection, visit, caller, now_ms)
+            lease = intents.take_lease(connection, visit.id, now_ms) if is_call_due else None
         self._on_events()
         return self.settle(visit, caller, lease=lease)
 
@@ -215,11 +217,16 @@ class Visitors:
         """
         if step.visit.is_opted_out:
             return 0
+        visit = step.visit
         if step.log is not None:
             self._tracker.log(step.log, OptOut(is_opted_out=True))
-            sessions.end(step.connection, step.log.session, step.now_ms)
-        intents.give_up_tracking(step.connection, step.visit.id, step.now_ms)
-        discarded = discard_unattributed(step.connection, self._workspace_id, step.visit.id)
+        live = sessions.live(step.connection, visit.workspace_id, visit.device_stamp)
+        if live is not None:
+            sessions.end(step.connection, live.open, step.now_ms)
+        intents.give_up_tracking(
+            step.connection, visit.workspace_id, visit.device_stamp, step.now_ms
+        )
+        discarded = discard_unattributed(step.connection, visit.workspace_id, visit.device_stamp)
         visits.set_opt_out(step.connection, step.visit, opted_out_at_ms=step.now_ms)
         return discarded
 
@@ -258,6 +265,7 @@ class Visitors:
         for session in over:
             with self._database.write() as connection:
                 now_ms = self._clock()
+                visits.refresh(connection, visits.by_id(connection, session.visit_id))
                 still = sessions.live(connection, session.workspace_id, session.device_stamp)
                 if still is not None and still.open.id == session.open.id and still.is_over(now_ms):
                     self._end_session(connection, still, f"background-{still.visit_id}", now_ms)
@@ -270,6 +278,7 @@ class Visitors:
     ) -> Iterator[Step]:
         with self._database.write() as connection:
             now_ms = self._clock()
+            visits.refresh(connection, visit)
             submission = None
             if form is not None:
                 submission = submissions.accept(
@@ -299,6 +308,10 @@ class Visitors:
         if visit.is_opted_out or not caller.counts:
             return None
         session = sessions.resume(connection, visit, now_ms)
+        if session is None:
+            # The background worker has ended it since this request arrived.
+            self._begin_what_is_needed(connection, visit, caller, now_ms)
+            session = sessions.resume(connection, visit, now_ms)
         epoch = intents.epoch(connection, visit.id)
         if session is None or epoch == Epoch(None, None):
             return None
@@ -332,8 +345,8 @@ class Visitors:
 
     def _begin_what_is_needed(
         self, connection: Connection, visit: Visit, caller: Caller, now_ms: int
-    ) -> str | None:
-        """Returns the lease on the visit's calls, if one is owed now and nobody else makes it."""
+    ) -> bool:
+        """Returns whether a call is due now."""
         needs = self._needs(connection, visit)
         if needs.over is not None:
             self._end_session(connection, needs.over, caller.request_id, now_ms)
@@ -364,9 +377,7 @@ class Visitors:
             )
             self._tracker.log(log, SessionStart())
             sessions.keep_sequence(connection, session)
-        if needs.user or needs.calls:
-            return intents.take_lease(connection, visit.id, now_ms)
-        return None
+        return needs.user or needs.calls
 
     def _end_session(
         self, connection: Connection, session: StoredSession, request_id: str, now_ms: int

@@ -51,6 +51,19 @@ def by_id(connection: Connection, visit_id: int) -> Visit:
     return Visit(**connection.execute(_BY_ID, {"visit": visit_id}).one()._mapping)
 
 
+def refresh(connection: Connection, visit: Visit) -> None:
+    """Read again, in a write transaction, what other requests may have changed in the meantime.
+
+    On PostgreSQL this makes the device's other transactions wait for this one, as SQLite makes all:
+    an event is logged before an answer is stored, or after, never while.
+    """
+    row = connection.execute(_LOCKED, {"visit": visit.id}).one()
+    visit.customer_id = row.customer_id
+    visit.current_mpid = row.current_mpid
+    visit.is_opted_out = row.is_opted_out
+    visit.was_welcomed = row.was_welcomed
+
+
 def find_renewed(
     connection: Connection, workspace_id: str, token: str, *, renewed_since_ms: int
 ) -> Visit | None:
@@ -167,6 +180,7 @@ _VISIT = select(
     (devices.c.workspace_id == visits.c.workspace_id) & (devices.c.stamp == visits.c.device_stamp),
 )
 _BY_ID = _VISIT.where(visits.c.id == bindparam("visit"))
+_LOCKED = _BY_ID.with_for_update()
 _FIND = _VISIT.where(
     visits.c.workspace_id == bindparam("workspace"), visits.c.token_hash == bindparam("hash")
 )
