@@ -269,7 +269,7 @@ identity_intents = Table(
     _ms("owed_since_ms"),
     _ms("next_attempt_ms"),
     _ms("closed_at_ms", nullable=True),
-    Index(None, "workspace_id", "visit_id", "state"),
+    Index(None, "visit_id"),
     Index(
         "ix_identity_intents_due",
         "next_attempt_ms",

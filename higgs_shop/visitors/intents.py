@@ -12,7 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from higgs_shop.tables import identity_intents as intents
 from higgs_shop.tables import visits
@@ -240,7 +253,9 @@ def wait_ms(attempts: int, retry_after_seconds: float | None) -> int:
     return max(planned, asked)
 
 
-_PENDING_OF_VISIT = and_(intents.c.visit_id == bindparam("visit"), intents.c.state == "pending")
+# Written out, not bound: for a partial index, SQLite plans anew whenever a bound value may match it.
+_IS_PENDING = intents.c.state == literal_column("'pending'")
+_PENDING_OF_VISIT = and_(intents.c.visit_id == bindparam("visit"), _IS_PENDING)
 _PENDING = select(intents).where(_PENDING_OF_VISIT).order_by(intents.c.id)
 _LATEST = (
     select(intents)
@@ -253,7 +268,7 @@ _EPOCH = select(
     select(func.max(intents.c.id))
     .where(
         intents.c.visit_id == visits.c.id,
-        intents.c.state == "pending",
+        _IS_PENDING,
         intents.c.action != "modify",
     )
     .scalar_subquery(),
@@ -264,17 +279,16 @@ _TAKE_LEASE = (
     .where(visits.c.id == bindparam("visit"), _LEASE_IS_FREE)
     .values(lease_token=bindparam("lease"), lease_until_ms=bindparam("until"))
 )
-_FIRST_PENDING = (
-    select(func.min(intents.c.id).label("id"))
-    .where(intents.c.state == "pending")
-    .group_by(intents.c.visit_id)
-    .subquery()
+_earlier = intents.alias("earlier")
+_IS_FIRST = ~exists(literal(1)).where(
+    _earlier.c.visit_id == intents.c.visit_id,
+    _earlier.c.id < intents.c.id,
+    _earlier.c.state == literal_column("'pending'"),
 )
 _DUE_VISITS = (
     select(intents.c.visit_id)
-    .join(_FIRST_PENDING, _FIRST_PENDING.c.id == intents.c.id)
     .join(visits, visits.c.id == intents.c.visit_id)
-    .where(intents.c.next_attempt_ms <= bindparam("now"), _LEASE_IS_FREE)
+    .where(_IS_PENDING, intents.c.next_attempt_ms <= bindparam("now"), _IS_FIRST, _LEASE_IS_FREE)
     .order_by(intents.c.next_attempt_ms)
     .limit(bindparam("most"))
 )

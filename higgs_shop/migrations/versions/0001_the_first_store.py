@@ -408,9 +408,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index(
-        "ix_identity_intents_workspace_id_visit_id_state",
+        "ix_identity_intents_visit_id",
         "identity_intents",
-        ["workspace_id", "visit_id", "state"],
+        ["visit_id"],
         unique=False,
     )
     op.create_table(
