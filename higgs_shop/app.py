@@ -195,6 +195,15 @@ def _answer_second_click() -> AnyResponse | None:
     return redirect(location, 303)
 
 
+def _led_to_before() -> str | None:
+    """A double click on "Sign in" whose second half comes with the new cookie already: its CSRF token
+    is the old visit's, but it is the same form, and does nothing more."""
+    form_token = request.form.get("form_token", "")
+    if not isinstance(session, VisitSession) or session.visit is None or not form_token:
+        return None
+    return parts().visitors.answered_before(session.visit, form_token)
+
+
 def _session_interface() -> VisitSessionInterface:
     """The session interface of the application that answers this request."""
     interface = current_app.session_interface
@@ -220,6 +229,9 @@ def _add_error_pages(app: Flask) -> None:
 
 
 def _csrf_page(_error: CSRFError) -> AnyResponse:
+    location = _led_to_before()
+    if location is not None:
+        return redirect(location, 303)
     return _page(
         400,
         "Please send that again",

@@ -185,6 +185,12 @@ class Visitors:
             visits.give_new_token(connection, visit, now_ms)
             return visit, before[1]
 
+    def answered_before(self, visit: Visit, form_token: str) -> str | None:
+        """Where the answer to this form led, if the visit has sent it before."""
+        with self._database.read() as connection:
+            before = submissions.find(connection, visit.workspace_id, visit.id, form_token)
+        return before[1] if before else None
+
     def sign_in(self, step: Step, customer_id: str) -> None:
         """The visitor is this customer from now on; a login call is owed."""
         visits.renew(step.connection, step.visit, customer_id=customer_id, now_ms=step.now_ms)
