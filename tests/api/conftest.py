@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
@@ -152,12 +153,15 @@ def open_store(
     with ExitStack() as stack:
 
         def open_with(
-            *, before_serving: Callable[[Parts], Parts] | None = None, **settings: Any
+            *,
+            before_serving: Callable[[Parts], Parts] | None = None,
+            identity_transport: httpx.BaseTransport | None = None,
+            **settings: Any,
         ) -> Store:
             settings.setdefault("instance", tmp_path)
             if "database_url" not in settings and not (tmp_path / "higgs-shop.db").exists():
                 shutil.copyfile(sqlite_file, tmp_path / "higgs-shop.db")
-            parts = wire(Settings(**settings), clock=clock)
+            parts = wire(Settings(**settings), clock=clock, identity_transport=identity_transport)
             stack.callback(parts.close)
             app = create_app(wired=before_serving(parts) if before_serving else parts)
             app.jinja_env.bytecode_cache = compiled_templates

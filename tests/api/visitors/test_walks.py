@@ -26,6 +26,7 @@ from higgs_shop.wiring import Parts, wire
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import FakeClock
 from tests.api.journeys import BALL, PASSWORD
+from tests.api.visitors.conftest import PATIENCE_SECONDS
 from tests.api.visitors.expected_people import Device, Person, Profile, Stretch, profiles_of
 from tests.api.visitors.troubled_identity import Call, Trouble, TroubledIdentity
 
@@ -40,7 +41,7 @@ class Walk:
 
     def __init__(self, folder: Path, templates: BytecodeCache, random: Random) -> None:
         self.random = random
-        self.settings = Settings(instance=folder)
+        self.settings = Settings(instance=folder, identity_budget_seconds=PATIENCE_SECONDS)
         self.templates = templates
         self.clock = FakeClock()
         self.identity = TroubledIdentity()
