@@ -17,12 +17,17 @@ from higgs_shop.pages.parts import parts
 
 COOKIE: Final = "higgs_operator"
 _HOURS: Final = 12
-_FORWARDING_HEADERS: Final = (
-    "Forwarded",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Real-Ip",
+# Besides everything that begins with X-Forwarded.
+_FORWARDING_HEADERS: Final = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
+    }
 )
 
 
@@ -90,7 +95,8 @@ def _token() -> str:
 
 
 def _is_local() -> bool:
-    if any(header in request.headers for header in _FORWARDING_HEADERS):
+    names = [name.lower() for name, _ in request.headers]
+    if any(name in _FORWARDING_HEADERS or name.startswith("x-forwarded") for name in names):
         return False
     return _is_loopback(request.environ.get("REMOTE_ADDR")) and _is_loopback(
         urlsplit(f"//{request.host}").hostname
