@@ -214,7 +214,7 @@ def _session_interface() -> VisitSessionInterface:
 
 def _add_page_headers(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", page_policy(g.get("csp_nonce", "")))
-    if request.endpoint != "static":
+    if request.endpoint != "static" or response.status_code >= 400:  # error pages are personal
         response.headers.setdefault("Cache-Control", "no-store")
         response.vary.add("Cookie")
     return response
@@ -308,8 +308,14 @@ def _plain_page(status: int, message: str | None = None) -> AnyResponse:
         title=title,
         message=message or usual,
         links=[("To the shop", "/")],
+        url_for=_file_url,
     )
     return Response(body, status, mimetype="text/html")
+
+
+def _file_url(_endpoint: str, *, filename: str) -> str:
+    """Flask builds no address at all for a Host that cannot be one."""
+    return f"/static/{filename}"
 
 
 def _wants_json() -> bool:

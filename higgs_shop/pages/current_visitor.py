@@ -43,7 +43,7 @@ def caller() -> Caller:
         purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
         g.caller = Caller(
             request_id=str(uuid.uuid4()),
-            user_agent=request.headers.get("User-Agent", ""),
+            user_agent=request.headers.get("User-Agent", "").replace("\x00", ""),
             counts=request.method in {"GET", "POST"} and "prefetch" not in purpose,
         )
     return cast("Caller", g.caller)

@@ -8,6 +8,7 @@ import re
 from typing import Any, Final
 
 import email_validator
+from flask import request
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -106,7 +107,14 @@ def _phone_field() -> Any:
 
 
 class Form(FlaskForm):  # type: ignore[misc]  # the library is untyped
-    """A form with a CSRF token."""
+    """What all forms of the store have in common: CSRF is checked, and only form fields are read.
+
+    (The library would read uploaded files and JSON as well; a field would then hold what is no text.)
+    """
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formdata", request.form if request.method == "POST" else None)
+        super().__init__(**options)
 
 
 class BareForm(Form):

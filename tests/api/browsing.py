@@ -51,9 +51,11 @@ class Element:
 
     def all(self) -> Iterator["Element"]:
         """This element and everything in it, in the order of the page."""
-        yield self
-        for child in self.children:
-            yield from child.all()
+        waiting = [self]
+        while waiting:
+            element = waiting.pop()
+            yield element
+            waiting.extend(reversed(element.children))
 
     @property
     def text(self) -> str:
@@ -118,9 +120,7 @@ class Page:
     @cached_property
     def root(self) -> Element:
         """The page as a tree."""
-        tree = _Tree()
-        tree.feed(self.html)
-        return tree.root
+        return _tree_of(self.html)
 
     def has(self, testid: str) -> bool:
         return bool(self.root.find(testid))
@@ -152,10 +152,8 @@ class Page:
 
     def form_of(self, testid: str, *, nth: int = 0) -> "Form":
         """The form in which the nth control with this test id is."""
-        forms = [form for form in self.root.with_tag("form") if form.find(testid)]
-        assert len(forms) > nth, f"no form with {testid} at {self.path} ({self.status})"
-        button = forms[nth].find(testid)[0]
-        return Form.read(forms[nth], button, self.path)
+        where = f"{self.path} ({self.status})"
+        return _form_of(self.root, testid, path=self.path, nth=nth, where=where)
 
 
 @dataclass
@@ -199,6 +197,23 @@ def _sent_by(control: Element) -> Iterable[tuple[str, str]]:
             yield name, option.attributes.get("value", option.text)
 
 
+def form_in(html: str, testid: str, path: str) -> Form:
+    """The form in which a control is, of a page that came by other means."""
+    return _form_of(_tree_of(html), testid, path=path, nth=0, where=path)
+
+
+def _tree_of(html: str) -> Element:
+    tree = _Tree()
+    tree.feed(html)
+    return tree.root
+
+
+def _form_of(root: Element, testid: str, *, path: str, nth: int, where: str) -> Form:
+    forms = [form for form in root.with_tag("form") if form.find(testid)]
+    assert len(forms) > nth, f"no form with {testid} at {where}"
+    return Form.read(forms[nth], forms[nth].find(testid)[0], path)
+
+
 class Browser:
     """A browser: it keeps cookies, and sends the same headers with every request.
 
@@ -222,7 +237,7 @@ class Browser:
         """Any request at all; options are those of Werkzeug's EnvironBuilder."""
         headers = {**self.headers, **options.pop("headers", {})}
         options.setdefault("base_url", self.base_url)
-        response = self.client.open(path, method=method, headers=headers, **options)
+        response = self.client.open(path, method=method, headers=headers, buffered=True, **options)
         return Page(path, response)
 
     def get(self, path: str, **headers: str) -> Page:

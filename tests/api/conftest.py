@@ -24,6 +24,14 @@ from tests.api.browsing import Browser
 NOW_MS = 1_772_360_100_000
 """1 March 2026, 10:15 UTC."""
 
+PRODUCTION: dict[str, Any] = {
+    "environment": "production",
+    "idsync_key": "shop-key",
+    "idsync_secret": "a secret of our own",
+    "secret_key": "k" * 48,
+    "trusted_hosts": ("shop.example",),
+}
+
 # What a visitor's looking around changes: who they are, and what they have seen.
 LOOKING = frozenset(
     {
@@ -93,8 +101,10 @@ class Store:
     clock: FakeClock
 
     def browser(self, **headers: str) -> Browser:
-        """A new browser, in development on this machine."""
-        return Browser(self.app, headers=headers)
+        """A new browser, where the store's visitors are."""
+        secure = self.parts.settings.production
+        base_url = "https://shop.example" if secure else "http://localhost"
+        return Browser(self.app, base_url=base_url, headers=headers)
 
     def events(self, *, since: int = 0) -> list[Logged]:
         """Every event in the order in which they were logged, without the first so many."""
@@ -173,6 +183,12 @@ def open_store(
 @pytest.fixture
 def store(open_store: OpenStore) -> Store:
     return open_store()
+
+
+@pytest.fixture
+def production(open_store: OpenStore) -> Store:
+    """A store that strangers reach as https://shop.example."""
+    return open_store(**PRODUCTION)
 
 
 @pytest.fixture
