@@ -1,10 +1,25 @@
 """What travels through the outbox. Times are UTC Unix milliseconds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 State = Literal["waiting", "delivered", "dead"]
 """waiting: to be sent, again perhaps. delivered: a 2xx came back. dead: every attempt is used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that is to become a message.
+
+    Attributes:
+        event_id: the row in `events`.
+        make_body: given the message's sequence number and webhook-id, returns the request body. Called
+            once: the bytes are frozen.
+    """
+
+    event_id: int
+    make_body: Callable[[int, str], bytes]
 
 
 @dataclass(frozen=True, slots=True)

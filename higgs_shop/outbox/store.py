@@ -7,7 +7,7 @@ claiming leases it, so that two senders never work on one person's messages at o
 
 import secrets
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.database import Database
-from higgs_shop.outbox.message import Attempt, Backlog, Claim, Message, MessageState
+from higgs_shop.outbox.message import Attempt, Backlog, Claim, Draft, Message, MessageState
 from higgs_shop.tables import delivery_attempts, mailboxes, messages
 
 MOST_PER_CLAIM: Final = 50
@@ -47,55 +47,49 @@ def enqueue(
     *,
     workspace_id: str,
     mpid: int,
-    event_id: int,
+    drafts: Sequence[Draft],
     now_ms: int,
-    make_body: Callable[[int, str], bytes],
     new_webhook_id: Callable[[], str] = new_webhook_id,
-) -> Message:
-    """Put one event into its MPID's mailbox, inside the write transaction of what caused it.
+) -> list[Message]:
+    """Put events into their MPID's mailbox, inside the write transaction of what caused them.
 
-    Message and change are kept together, or not at all. The first attempt is due at once.
+    Messages and change are kept together, or not at all. The first attempt is due at once.
 
     Args:
         connection: of the caller's write transaction.
         workspace_id: whose output it is for.
-        mpid: whose event it is; its mailbox is made when it is the first.
-        event_id: the row in `events`.
+        mpid: whose events they are; its mailbox is made with the first. They get the next sequence
+            numbers, in the order given.
+        drafts: one at least.
         now_ms: when.
-        make_body: given the message's sequence number and webhook-id, returns the request body. Called
-            once: the bytes are frozen.
         new_webhook_id: makes an id that no message of any workspace has.
     """
-    sequence = connection.execute(
-        _next_sequence[connection.dialect.name],
-        {"workspace_id": workspace_id, "mpid": mpid, "last_sequence": 1, "due_at_ms": now_ms},
-    ).scalar_one()
-    webhook_id = new_webhook_id()
-    body = make_body(sequence, webhook_id)
-    message_id = connection.execute(
-        _insert_message,
+    last_sequence = connection.execute(
+        _next_sequences[connection.dialect.name],
         {
             "workspace_id": workspace_id,
             "mpid": mpid,
-            "sequence": sequence,
-            "event_id": event_id,
-            "webhook_id": webhook_id,
-            "body": body,
-            "enqueued_at_ms": now_ms,
-            "next_attempt_ms": now_ms,
+            "last_sequence": len(drafts),
+            "due_at_ms": now_ms,
         },
     ).scalar_one()
-    return Message(
-        id=message_id,
-        workspace_id=workspace_id,
-        mpid=mpid,
-        sequence=sequence,
-        event_id=event_id,
-        webhook_id=webhook_id,
-        body=body,
-        attempts=0,
-        enqueued_at_ms=now_ms,
-    )
+    rows = []
+    for sequence, draft in enumerate(drafts, last_sequence - len(drafts) + 1):
+        webhook_id = new_webhook_id()
+        rows.append(
+            {
+                "workspace_id": workspace_id,
+                "mpid": mpid,
+                "sequence": sequence,
+                "event_id": draft.event_id,
+                "webhook_id": webhook_id,
+                "body": draft.make_body(sequence, webhook_id),
+                "enqueued_at_ms": now_ms,
+                "next_attempt_ms": now_ms,
+            }
+        )
+    ids = connection.execute(_insert_messages, rows).scalars()
+    return [_enqueued(message_id, row) for message_id, row in zip(ids, rows, strict=True)]
 
 
 def claim_due(
@@ -177,6 +171,11 @@ def backlog(connection: Connection, workspace_id: str) -> Backlog:
     return Backlog(waiting=row.waiting, oldest_enqueued_at_ms=row.oldest_enqueued_at_ms)
 
 
+def _enqueued(message_id: int, row: Mapping[str, Any]) -> Message:
+    facts = {name: value for name, value in row.items() if name != "next_attempt_ms"}
+    return Message(id=message_id, attempts=0, **facts)
+
+
 def _message_state(row: RowMapping) -> MessageState:
     return MessageState(
         state=row["state"],
@@ -221,19 +220,21 @@ def _upsert(dialect_insert: Callable[..., Any]) -> Any:
     return statement.on_conflict_do_update(
         index_elements=[mailboxes.c.workspace_id, mailboxes.c.mpid],
         set_={
-            "last_sequence": mailboxes.c.last_sequence + 1,
+            "last_sequence": mailboxes.c.last_sequence + statement.excluded.last_sequence,
             "due_at_ms": func.coalesce(mailboxes.c.due_at_ms, statement.excluded.due_at_ms),
         },
     ).returning(mailboxes.c.last_sequence)
 
 
-_next_sequence: Final = {
+_next_sequences: Final = {
     "sqlite": _upsert(sqlite.insert),
     "postgresql": _upsert(postgresql.insert),
 }
 
-_insert_message: Final = (
-    insert(messages).values(state="waiting", attempts=0).returning(messages.c.id)
+_insert_messages: Final = (
+    insert(messages)
+    .values(state="waiting", attempts=0)
+    .returning(messages.c.id, sort_by_parameter_order=True)
 )
 
 _this_mailbox: Final = (

@@ -9,8 +9,9 @@ here before or comes after.
 import functools
 import inspect
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -51,6 +52,19 @@ class OpenSession:
     last_sequence: int
 
 
+@dataclass(frozen=True)
+class AttributedEvent:
+    """A stored event with all that its message says: what happened, to whom, in which session."""
+
+    id: int
+    person: Person
+    event_type: str
+    data: dict[str, Any]
+    logged_at_ms: int
+    session_sequence: int
+    session: SessionFacts
+
+
 @dataclass
 class EventLog:
     """Where one request's events go: an open write transaction, a visit, an epoch and a session."""
@@ -67,6 +81,8 @@ class EventLog:
     """Ids of the events written so far."""
     person: Person | None = None
     """The epoch's person, read with the first event that is theirs."""
+    attributed: list[AttributedEvent] = field(default_factory=list)
+    """Events that have their person and wait for `hand_over`."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,8 @@ class LoggedEvent:
 
 class Tracker:
     """Writes events in the caller's transaction, and hands the attributed ones to the outbox.
+
+    A log is handed over once, when all its events are written: the outbox takes them together.
 
     Args:
         environment: `development` or `production`, told to the receiver.
@@ -159,16 +177,23 @@ class Tracker:
         if mpid is not None:
             if log.person is None or log.person.mpid != mpid:
                 log.person = _person(log.connection, log.workspace_id, log.device_stamp, mpid)
-            stored = _Stored(
-                event_id,
-                event.event_type,
-                data,
-                at_ms,
-                log.session.last_sequence,
-                log.session.facts,
+            log.attributed.append(
+                AttributedEvent(
+                    event_id,
+                    log.person,
+                    event.event_type,
+                    data,
+                    at_ms,
+                    log.session.last_sequence,
+                    log.session.facts,
+                )
             )
-            self._hand_over(log.connection, log.workspace_id, stored, log.person)
         return True
+
+    def hand_over(self, log: EventLog) -> None:
+        """Give the log's attributed events to the outbox, in the order in which they were logged."""
+        self._enqueue(log.connection, log.workspace_id, log.attributed)
+        log.attributed.clear()
 
     def attribute(
         self, connection: Connection, workspace_id: str, intent_id: int, mpid: int
@@ -182,6 +207,7 @@ class Tracker:
             _WAITING_EVENTS, {"workspace": workspace_id, "intent": intent_id}
         ).all()
         person = None
+        attributed = []
         for row in waiting:
             data = row.data
             if row.event_type == "user_attribute_change":
@@ -190,43 +216,44 @@ class Tracker:
             connection.execute(_ATTRIBUTE_EVENT, {"event": row.id, "to": mpid, "as_data": data})
             person = person or _person(connection, workspace_id, row.device_stamp, mpid)
             session = SessionFacts(row.session_uuid, row.started_at_ms, row.user_agent)
-            stored = _Stored(
-                row.id, row.event_type, data, row.logged_at_ms, row.session_sequence, session
+            attributed.append(
+                AttributedEvent(
+                    row.id,
+                    person,
+                    row.event_type,
+                    data,
+                    row.logged_at_ms,
+                    row.session_sequence,
+                    session,
+                )
             )
-            self._hand_over(connection, workspace_id, stored, person)
+        self._enqueue(connection, workspace_id, attributed)
         return len(waiting)
 
-    def _hand_over(
-        self, connection: Connection, workspace_id: str, stored: "_Stored", person: Person
+    def _enqueue(
+        self, connection: Connection, workspace_id: str, attributed: Sequence[AttributedEvent]
     ) -> None:
-        outbox.enqueue(
-            connection,
-            workspace_id=workspace_id,
-            mpid=person.mpid,
-            event_id=stored.id,
-            now_ms=self._clock(),
-            make_body=lambda sequence, webhook_id: batch_body(
-                event_type=stored.event_type,
-                data=stored.data,
-                person=person,
-                session=stored.session,
-                sequence=sequence,
-                session_sequence=stored.session_sequence,
-                logged_at_ms=stored.logged_at_ms,
-                webhook_id=webhook_id,
-                environment=self._environment,
-            ),
+        for mpid, theirs in groupby(attributed, key=lambda event: event.person.mpid):
+            outbox.enqueue(
+                connection,
+                workspace_id=workspace_id,
+                mpid=mpid,
+                drafts=[outbox.Draft(event.id, self._body_of(event)) for event in theirs],
+                now_ms=self._clock(),
+            )
+
+    def _body_of(self, event: AttributedEvent) -> Callable[[int, str], bytes]:
+        return lambda sequence, webhook_id: batch_body(
+            event_type=event.event_type,
+            data=event.data,
+            person=event.person,
+            session=event.session,
+            sequence=sequence,
+            session_sequence=event.session_sequence,
+            logged_at_ms=event.logged_at_ms,
+            webhook_id=webhook_id,
+            environment=self._environment,
         )
-
-
-@dataclass(frozen=True)
-class _Stored:
-    id: int
-    event_type: str
-    data: dict[str, Any]
-    logged_at_ms: int
-    session_sequence: int
-    session: SessionFacts
 
 
 def events_of_visit(

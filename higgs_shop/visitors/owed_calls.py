@@ -202,6 +202,7 @@ class OwedCalls:
                 ),
             )
         if log.logged:
+            self._tracker.hand_over(log)
             sessions.keep_sequence(connection, session.open)
 
     def _store_failure(

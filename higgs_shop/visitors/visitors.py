@@ -245,6 +245,7 @@ class Visitors:
         log = self._log(step.connection, step.visit, caller, step.now_ms)
         if log is not None:
             self._tracker.log(log, OptOut(is_opted_out=False))
+            self._tracker.hand_over(log)
             sessions.keep_sequence(step.connection, log.session)
 
     def settle(self, visit: Visit, caller: Caller, *, lease: str | None = None) -> Visit:
@@ -305,6 +306,7 @@ class Visitors:
             )
             yield step
             if step.log is not None and step.log.logged:
+                self._tracker.hand_over(step.log)
                 sessions.keep_sequence(connection, step.log.session)
         self._on_events()
 
@@ -382,6 +384,7 @@ class Visitors:
                 now_ms=now_ms,
             )
             self._tracker.log(log, SessionStart())
+            self._tracker.hand_over(log)
             sessions.keep_sequence(connection, session)
         return needs.user or needs.calls
 
@@ -402,6 +405,7 @@ class Visitors:
             self._tracker.log(
                 log, SessionEnd(session.duration_ms), happened_at_ms=session.last_activity_ms
             )
+            self._tracker.hand_over(log)
         sessions.end(connection, session.open, session.last_activity_ms)
 
     def _owe(self, step: Step, action: intents.Action, identities: dict[str, str | None]) -> None:

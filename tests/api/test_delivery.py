@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from standardwebhooks import Webhook
 
 from higgs_shop import __version__, outbox
 from higgs_shop.database import Database, DatabaseBusy
-from higgs_shop.outbox import MessageState
+from higgs_shop.outbox import Draft, MessageState
 from higgs_shop.outgoing_http import Answer, OutgoingHttp
 from higgs_shop.tables import delivery_attempts
 from higgs_shop.webhook_output import BadSecret, Delivery, Forwarder, WebhookOutput, verify
@@ -100,8 +101,8 @@ def an_output(
     )
 
 
-def body(sequence: int, webhook_id: str) -> bytes:
-    facts = {"sequence": sequence, "webhook_id": webhook_id, "name": "Bosón ☕", "a": 1}
+def body(mpid: int, sequence: int, webhook_id: str) -> bytes:
+    facts = {"sequence": sequence, "webhook_id": f"{mpid}:{webhook_id}", "name": "Bosón ☕", "a": 1}
     return json.dumps(facts, ensure_ascii=False).encode()
 
 
@@ -113,11 +114,8 @@ def enqueue(database: Database, *mpids: int, now_ms: int) -> None:
                 connection,
                 workspace_id="default",
                 mpid=mpid,
-                event_id=mpid,
+                drafts=[Draft(mpid, partial(body, mpid))],
                 now_ms=now_ms,
-                make_body=lambda sequence, webhook_id, mpid=mpid: body(  # type: ignore[misc]
-                    sequence, f"{mpid}:{webhook_id}"
-                ),
             )
 
 

@@ -48,6 +48,12 @@ def listed(
 
 
 def test_what_the_webhook_output_sends_is_kept_and_found_valid(database: Database) -> None:
+    def body(sequence: int, _webhook_id: str) -> bytes:
+        return (
+            b'{"events":[{"event_type":"screen_view","data":{"screen_name":"Caf\xc3\xa9"}}],'
+            b'"mpid":5,"context":{"mpid_sequence":%d}}' % sequence
+        )
+
     def receive(request: httpx.Request) -> httpx.Response:
         post(database, body=request.read(), headers=list(request.headers.items()))
         return httpx.Response(204, request=request)
@@ -57,12 +63,8 @@ def test_what_the_webhook_output_sends_is_kept_and_found_valid(database: Databas
             connection,
             workspace_id="default",
             mpid=5,
-            event_id=1,
+            drafts=[outbox.Draft(1, body)],
             now_ms=NOW_MS,
-            make_body=lambda sequence, _: (
-                b'{"events":[{"event_type":"screen_view","data":{"screen_name":"Caf\xc3\xa9"}}],'
-                b'"mpid":5,"context":{"mpid_sequence":%d}}' % sequence
-            ),
         )
     transport = httpx.MockTransport(receive)
     with OutgoingHttp(deadline_seconds=5, max_answer_bytes=100, transport=transport) as http:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, insert, select
 
 from higgs_shop import outbox
 from higgs_shop.database import Database
-from higgs_shop.outbox import Attempt, Backlog, Claim, Message, MessageState
+from higgs_shop.outbox import Attempt, Backlog, Claim, Draft, Message, MessageState
 from higgs_shop.tables import delivery_attempts, mailboxes, metadata
 
 NOW_MS = 1_700_000_000_000
@@ -26,14 +26,14 @@ def body(sequence: int, webhook_id: str) -> bytes:
 
 
 def enqueue(connection: Connection, mpid: int, event_id: int, *, now_ms: int = NOW_MS) -> Message:
-    return outbox.enqueue(
+    (message,) = outbox.enqueue(
         connection,
         workspace_id="default",
         mpid=mpid,
-        event_id=event_id,
+        drafts=[Draft(event_id, body)],
         now_ms=now_ms,
-        make_body=body,
     )
+    return message
 
 
 def fill(database: Database, *mpids: int, now_ms: int = NOW_MS) -> list[Message]:
@@ -118,16 +118,15 @@ def test_a_change_that_is_not_kept_leaves_no_message_and_no_gap(database: Databa
 def test_workspaces_count_apart(database: Database) -> None:
     with database.write() as connection:
         for workspace_id in ("one", "other"):
-            message = outbox.enqueue(
+            messages = outbox.enqueue(
                 connection,
                 workspace_id=workspace_id,
                 mpid=ADA,
-                event_id=1,
+                drafts=[Draft(1, body), Draft(2, body)],
                 now_ms=NOW_MS,
-                make_body=body,
             )
-            assert message.sequence == 1
-        assert outbox.backlog(connection, "one") == Backlog(1, NOW_MS)
+            assert [message.sequence for message in messages] == [1, 2]
+        assert outbox.backlog(connection, "one") == Backlog(2, NOW_MS)
         assert outbox.messages_of_events(connection, "default", [1]) == {}
 
 
