@@ -158,6 +158,7 @@ def _refuse_host() -> AnyResponse:
         400,
         "This store is not served under that name. To serve it, add the name to "
         f"{variable('trusted_hosts')}.",
+        has_files=False,
     )
 
 
@@ -296,8 +297,12 @@ def _page(status: int, title: str, message: str) -> AnyResponse:
     return Response(body, status, mimetype="text/html")
 
 
-def _plain_page(status: int, message: str | None = None) -> AnyResponse:
-    """A page that asks the database nothing."""
+def _plain_page(status: int, message: str | None = None, *, has_files: bool = True) -> AnyResponse:
+    """A page that asks the database nothing.
+
+    Args:
+        has_files: whether style and picture would be served to whoever sees it.
+    """
     g.without_context = True
     title, usual = _MESSAGES[status]
     if _wants_json():
@@ -309,6 +314,7 @@ def _plain_page(status: int, message: str | None = None) -> AnyResponse:
         message=message or usual,
         links=[("To the shop", "/")],
         url_for=_file_url,
+        has_files=has_files,
     )
     return Response(body, status, mimetype="text/html")
 
