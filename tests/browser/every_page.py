@@ -1,0 +1,123 @@
+"""The ways past every page of the store, in each of its states, for tests that look at all of them."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from tests.browser.shopper import BOWL, OPERATOR_TOKEN, TEE, Shopper
+from tests.browser.store_process import StoreProcess
+
+TOO_LONG_WORD: Final = (
+    "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+)
+
+
+def shopping(shopper: Shopper) -> Iterator[str]:
+    """A guest, from the welcome to the thank-you page."""
+    shopper.open("/")
+    yield "landing with the welcome"
+    shopper.answer_welcome()
+    yield "landing"
+    shopper.see("x-ray").locator("summary").first.click()
+    yield "landing with the x-ray open"
+    shopper.see("x-ray").locator("summary").first.click()
+    shopper.open("/?category=Apparel")
+    yield "landing with a category"
+    shopper.open("/cart")
+    yield "cart, empty"
+    shopper.open(f"/products/{TEE}")
+    yield "product"
+    shopper.page.get_by_label("Quantity").fill("")
+    shopper.press("add-to-cart")
+    yield "product with mistakes"
+    shopper.choose(quantity=99, size="2XL")
+    shopper.press("add-to-cart")
+    yield "product with a notice"
+    shopper.open("/cart")
+    yield "cart"
+    shopper.press("checkout")
+    yield "checkout, shipping"
+    shopper.see("name").fill("")
+    shopper.see("email").fill("nowhere")
+    shopper.press("continue-to-payment")
+    yield "checkout, shipping with mistakes"
+    shopper.see("name").fill(TOO_LONG_WORD[:80])
+    shopper.see("email").fill("some.body@example.com")
+    shopper.press("continue-to-payment")
+    yield "checkout, payment"
+    shopper.see("card-number").fill("1")
+    shopper.press("continue-to-review")
+    yield "checkout, payment with mistakes"
+    shopper.press("continue-to-review")
+    yield "checkout, review"
+    shopper.press("place-order")
+    yield "order"
+
+
+def account(shopper: Shopper) -> Iterator[str]:
+    """Somebody who signs up, changes the profile, orders and opts out."""
+    shopper.open("/account")
+    yield "account, signed out"
+    shopper.press("sign-in")
+    yield "account with mistakes"
+    shopper.open("/account/sign-up")
+    yield "sign-up"
+    shopper.press("sign-up")
+    yield "sign-up with mistakes"
+    shopper.sign_up(TOO_LONG_WORD[:80], f"{TOO_LONG_WORD[:60].lower()}@example.com")
+    yield "welcome"
+    shopper.open("/account")
+    yield "account, no orders"
+    shopper.open(f"/products/{BOWL}")
+    shopper.press("add-to-cart")
+    shopper.open("/cart")
+    shopper.check_out()
+    shopper.open("/account")
+    yield "account"
+    shopper.press("edit-profile")
+    yield "profile"
+    shopper.see("name").fill("")
+    shopper.press("save-profile")
+    yield "profile with mistakes"
+    shopper.open("/about")
+    yield "about"
+    shopper.open("/privacy")
+    yield "privacy"
+    shopper.press("opt-out")
+    yield "privacy, opted out"
+
+
+def errors(shopper: Shopper) -> Iterator[str]:
+    """Wrong addresses and refused forms."""
+    shopper.open("/products/nothing")
+    yield "404"
+    shopper.open("/cart/lines")
+    yield "405"
+    shopper.open("/account")
+    shopper.page.locator("form [name=csrf_token]").first.evaluate("field => { field.value = ''; }")
+    shopper.press("sign-in")
+    yield "400"
+    shopper.page.goto(shopper.address.replace("127.0.0.1", "stranger.localhost"))
+    yield "400 without anything"
+
+
+def observing(shopper: Shopper, store: StoreProcess) -> Iterator[str]:
+    """Somebody who looks behind the scenes, at a store with an operator token."""
+    shopper.open(f"/products/{BOWL}")
+    yield "product, the x-ray closed to strangers"
+    shopper.open("/inbox")
+    yield "operator"
+    shopper.see("operator-token").fill("wrong")
+    shopper.press("operator-enter")
+    yield "operator with mistakes"
+    shopper.see("operator-token").fill(OPERATOR_TOKEN)
+    shopper.press("operator-enter")
+    store.wait_until_delivered()
+    shopper.open("/inbox")
+    yield "inbox"
+    shopper.see("inbox-request").first.get_by_role("link").click()
+    shopper.see("inbox-body").wait_for()
+    yield "inbox, one request"
+    shopper.open("/x-ray")
+    for peek in shopper.see("x-ray-event").first.locator("summary").all():
+        peek.click()
+    yield "x-ray"
