@@ -1,0 +1,161 @@
+"""The published test ids are on the pages that docs/testing.md names, and no page has others."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.api.browsing import Browser, Page
+from tests.api.conftest import OpenStore, Store
+from tests.api.journeys import TEE, add_to_cart, begin_checkout, buy, sign_up
+
+PROJECT: Final = Path(__file__).parent.parent.parent
+EVERY_PAGE: Final = "Every page"
+ERRORS: Final = "Error pages"
+_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}")
+
+Ids = dict[str, set[str]]
+
+
+def documented() -> Ids:
+    """The ids by page, as docs/testing.md lists them."""
+    ids: Ids = {}
+    text = (PROJECT / "docs" / "testing.md").read_text(encoding="utf-8")
+    for section in text.split("\n### ")[1:]:
+        heading, _, rest = section.partition("\n")
+        ids[heading.strip("`")] = set(re.findall(r"^\| `([a-z-]+)` \|", rest, re.MULTILINE))
+    return ids
+
+
+@pytest.fixture
+def seen(store: Store, open_store: OpenStore) -> Ids:
+    """The ids by page, as they are on the pages in all their states."""
+    ids: Ids = defaultdict(set)
+    for pages in (_shopping, _signing_up, _observing):
+        for name, page in pages(store):
+            ids[name] |= _ids_of(page)
+    unanswered = open_store(identity_transport=httpx.MockTransport(_refuse))
+    ids["/about"] |= _ids_of(unanswered.browser().get("/about"))
+    for name, page in _entering(open_store(operator_token="who-may-look")):
+        ids[name] |= _ids_of(page)
+    return ids
+
+
+def test_every_published_id_is_on_its_page(seen: Ids) -> None:
+    everywhere = set.union(*seen.values())
+    missing = {
+        name: ids - (everywhere if name == EVERY_PAGE else seen[name])
+        for name, ids in documented().items()
+    }
+    assert {name: ids for name, ids in missing.items() if ids} == {}
+
+
+def test_every_id_on_a_page_is_published(seen: Ids) -> None:
+    published = documented()
+    unlisted = {
+        name: ids - published.get(name, set()) - published[EVERY_PAGE] for name, ids in seen.items()
+    }
+    assert {name: ids for name, ids in unlisted.items() if ids} == {}
+
+
+def test_every_id_in_a_template_is_published() -> None:
+    published = set.union(*documented().values())
+    templates = (PROJECT / "templates").rglob("*.html")
+    found = {
+        name
+        for template in templates
+        for name in re.findall(r'testid="((?:\{\{.*?\}\}|[^"{])+)"', template.read_text("utf-8"))
+    }
+    assert found
+    unlisted = {
+        name
+        for name in found
+        if not any(_pattern(name).fullmatch(candidate) for candidate in published)
+    }
+    assert unlisted == set()
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """What a template's id with an expression in it may come out as."""
+    return re.compile("[a-z-]+".join(map(re.escape, _EXPRESSION.split(name))))
+
+
+def _ids_of(page: Page) -> set[str]:
+    return set(re.findall(r'data-testid="([^"]+)"', page.html))
+
+
+def _refuse(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("nobody there", request=request)
+
+
+def _shopping(store: Store) -> Iterable[tuple[str, Page]]:
+    visitor = store.browser()
+    yield "/", visitor.get("/")
+    product = visitor.get(f"/products/{TEE}")
+    yield "/products/<id>", product
+    yield "/products/<id>", visitor.submit(product, "add-to-cart", quantity="0")
+    yield "/cart", visitor.get("/cart")
+    add_to_cart(visitor, TEE, color="Black Heather", size="S")
+    yield "/products/<id>", visitor.get(f"/products/{TEE}")
+    yield "/cart", visitor.get("/cart")
+    shipping = begin_checkout(visitor)
+    yield "/checkout", shipping
+    fields = ("name", "email", "address", "city", "state", "zip", "country")
+    nothing = dict.fromkeys(fields, "")
+    yield "/checkout", visitor.submit(shipping, "continue-to-payment", **nothing)
+    payment = visitor.follow(visitor.submit(shipping, "continue-to-payment"))
+    yield "/checkout", payment
+    nothing = dict.fromkeys(("card_number", "expiry", "cvc"), "")
+    yield "/checkout", visitor.submit(payment, "continue-to-review", **nothing)
+    review = visitor.follow(visitor.submit(payment, "continue-to-review"))
+    yield "/checkout", review
+    yield "/orders/<number>", visitor.follow(visitor.submit(review, "place-order"))
+    yield ERRORS, visitor.get("/products/nothing")
+
+
+def _signing_up(store: Store) -> Iterable[tuple[str, Page]]:
+    visitor = store.browser()
+    account = visitor.get("/account")
+    yield "/account", account
+    yield "/account", visitor.submit(account, "sign-in")
+    form = visitor.get("/account/sign-up")
+    yield "/account/sign-up", form
+    yield "/account/sign-up", visitor.submit(form, "sign-up", phone="none")
+    yield "/account/welcome", sign_up(visitor)
+    buy(visitor)
+    yield "/account", visitor.get("/account")
+    profile = visitor.get("/account/profile")
+    yield "/account/profile", profile
+    wrong = {"name": "", "email": "nowhere", "phone": "none"}
+    yield "/account/profile", visitor.submit(profile, "save-profile", **wrong)
+    privacy = visitor.get("/privacy")
+    yield "/privacy", privacy
+    yield "/privacy", visitor.follow(visitor.submit(privacy, "opt-out"))
+
+
+def _observing(store: Store) -> Iterable[tuple[str, Page]]:
+    visitor = store.browser()
+    yield "/inbox", visitor.get("/inbox")
+    _post_to_inbox(store, visitor, times=51)
+    inbox = visitor.get("/inbox")
+    yield "/inbox", inbox
+    newest = inbox.all("inbox-request")[0].with_tag("a")[0]["href"]
+    yield "/inbox", visitor.get(newest)
+    yield "/x-ray", visitor.get("/x-ray")
+
+
+def _post_to_inbox(store: Store, visitor: Browser, *, times: int) -> None:
+    path = f"/inbox/{store.parts.secrets.inbox_token}"
+    for _ in range(times):
+        assert visitor.open(path, method="POST", data=b"{}").status == 204
+
+
+def _entering(guarded: Store) -> Iterable[tuple[str, Page]]:
+    visitor = guarded.browser()
+    form = visitor.get("/operator")
+    yield "/operator", form
+    yield "/operator", visitor.submit(form, "operator-enter", token="wrong")
