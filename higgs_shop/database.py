@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool
 
 BUSY_TIMEOUT_MS: Final = 1_000
 """How long a writer waits for another. Below the 1.5 s that a page gives the identity service."""
@@ -54,7 +55,7 @@ class Database:
     def _create_engine(self) -> Engine:
         if not self.is_sqlite:
             return create_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
-        engine = create_engine(self.url, pool_size=20, max_overflow=20)
+        engine = create_engine(self.url, poolclass=QueuePool, pool_size=20, max_overflow=20)
         event.listen(engine, "connect", _set_up_sqlite)
         return engine
 
