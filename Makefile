@@ -5,14 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-SOURCES := higgs_shop tests
+SOURCES := higgs_shop tests benchmarks
 
 # Only what stands on make's command line: shells export a HOST of their own.
 given = $(filter command line,$(origin $(1)))
 LISTEN := $(if $(call given,HOST),HIGGS_SHOP_HOST='$(HOST)') $(if $(call given,PORT),HIGGS_SHOP_PORT='$(PORT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format install clean screenshot
+.PHONY: help run test check bench format install clean screenshot
 .SILENT:
 .DELETE_ON_ERROR:
 
@@ -22,6 +22,7 @@ help:
 	echo 'make test     install what tests need, a browser too, and run every test'
 	echo '              (make test ARGS="-k cart -x" hands options on to pytest)'
 	echo 'make check    the same, tool by tool: format, lint, types, imports, tests'
+	echo 'make bench    measure the store, and print the figures beside the goals (minutes)'
 	echo 'make format   format the code and mend what the linter can mend'
 	echo 'make screenshot  take the picture of the README again'
 	echo 'make install  everything for developing into .venv'
@@ -41,6 +42,9 @@ check: $(VENV)/browser.stamp
 	echo '== imports' && $(BIN)/lint-imports
 	echo '== tests' && $(BIN)/python -m pytest --ignore=tests/test_quality.py \
 		--deselect=tests/test_architecture.py::test_imports_keep_to_the_contracts $(ARGS)
+
+bench: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks $(ARGS)
 
 format: $(VENV)/test.stamp
 	$(BIN)/python -m ruff check --fix-only $(SOURCES)

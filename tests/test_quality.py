@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent
-SOURCES = ("higgs_shop", "tests")
+SOURCES = ("higgs_shop", "tests", "benchmarks")
 
 
 @pytest.mark.parametrize(

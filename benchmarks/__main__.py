@@ -1,0 +1,56 @@
+"""`python -m benchmarks`: measures, and prints one table."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import clean_clone, first_page, identity, landing_page, running_store, trouble
+from benchmarks.measuring import Row, Size
+
+BENCHMARKS: Final[dict[str, Callable[[Size], list[Row]]]] = {
+    "landing_page": landing_page.rows,
+    "identity": identity.rows,
+    "first_page": first_page.rows,
+    "running_store": running_store.rows,
+    "trouble": trouble.rows,
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.option("--requests", default=Size.requests, show_default=True, help="Timed requests a side.")
+@click.option(
+    "--page-views", default=Size.page_views, show_default=True, help="Before memory is read."
+)
+@click.option("--starts", default=Size.starts, show_default=True, help="Starts that are timed.")
+@click.option("--clean-clone", "with_clean_clone", is_flag=True, help="Also install from nothing.")
+def main(
+    names: tuple[str, ...], requests: int, page_views: int, starts: int, with_clean_clone: bool
+) -> None:
+    """Measure the store, and print what was found beside what is wanted.
+
+    Example: python -m benchmarks landing_page --requests 1000
+    """
+    size = Size(requests, page_views, starts)
+    chosen = [BENCHMARKS[name] for name in names or BENCHMARKS]
+    if with_clean_clone:
+        chosen.append(clean_clone.rows)
+    console = Console()
+    with console.status("measuring …"):
+        found = [row for rows in chosen for row in rows(size)]
+    console.print(_table(found))
+
+
+def _table(rows: Iterable[Row]) -> Table:
+    table = Table("", "figure", "goal", "met")
+    for row in rows:
+        met = {True: "yes", False: "no", None: ""}[row.is_met]
+        table.add_row(row.name, row.figure, row.goal, met)
+    return table
+
+
+if __name__ == "__main__":
+    main()
