@@ -90,6 +90,7 @@ def create_app(settings: Settings | None = None, *, wired: Parts | None = None) 
     app.session_interface = VisitSessionInterface(wired.visitors, secure=wired.settings.production)
     app.before_request(_prepare)
     app.before_request(_refuse_unknown_hosts)
+    app.before_request(_refuse_unreadable)
     app.before_request(_refuse_foreign_origins)
     app.before_request(_answer_second_click)
     csrf = CSRFProtect(app)
@@ -162,6 +163,17 @@ def _refuse_host() -> AnyResponse:
     )
 
 
+def _refuse_unreadable() -> AnyResponse | None:
+    """A query that is not UTF-8, a form field without a name: the libraries would break on them."""
+    try:
+        readable = request.args is not None
+        if request.method == "POST" and request.blueprint != "inbox_receiver":
+            readable = None not in request.form
+    except UnicodeDecodeError:
+        readable = False
+    return None if readable else _plain_page(400)
+
+
 def _refuse_foreign_origins() -> AnyResponse | None:
     origin = request.headers.get("Origin")
     if request.method in {"GET", "HEAD", "OPTIONS"} or origin is None:
@@ -198,7 +210,8 @@ def _answer_second_click() -> AnyResponse | None:
 
 def _led_to_before() -> str | None:
     """A double click on "Sign in" whose second half comes with the new cookie already: its CSRF token
-    is the old visit's, but it is the same form, and does nothing more."""
+    is the old visit's, but it is the same form, and does nothing more.
+    """
     form_token = request.form.get("form_token", "")
     if not isinstance(session, VisitSession) or session.visit is None or not form_token:
         return None

@@ -41,7 +41,8 @@ def add() -> Response | tuple[str, int]:
     form = add_to_cart_form(product)
     if not form.validate_on_submit():
         return render_product(product, form), 422
-    variant = product.choose(request.form.get("color", ""), request.form.get("size", ""))
+    chosen = form.data  # has a color and a size only where there is a choice
+    variant = product.choose(chosen.get("color", ""), chosen.get("size", ""))
     with submitting(url_for("product.show", product_id=product.id)) as step:
         if step.is_new:
             result = carts.add(
