@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from higgs_shop.clock import Clock
+from higgs_shop.database import DatabaseBusy
 from higgs_shop.webhook_output.output import Delivery
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -117,8 +118,8 @@ class Forwarder:
                 self._beat_when_due()
                 found = bool(self._deliver_due(self._clock(), keep_going=self._keep_going))
                 failures = 0
-            except Exception:  # noqa: BLE001 (whatever it was, the next round may go well)
-                _log.exception("a round of forwarding failed")
+            except Exception as error:  # noqa: BLE001 (whatever it was, the next may go well)
+                _log_failure(error)
                 self._stopping.wait(self._pause_seconds(failures))
                 failures += 1
                 continue
@@ -144,3 +145,10 @@ class Forwarder:
                 return
             self._last_beat_ms = now_ms
         self._beat(now_ms)
+
+
+def _log_failure(error: Exception) -> None:
+    if isinstance(error, DatabaseBusy):  # it passes by itself, and a traceback would say nothing
+        _log.warning("a round of forwarding waits: %s", error)
+    else:
+        _log.error("a round of forwarding failed", exc_info=error)

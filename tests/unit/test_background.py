@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from higgs_shop.background import Background, beat
-from higgs_shop.database import Database
+from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.tables import heartbeats
 
 
@@ -20,6 +20,16 @@ def test_a_chore_that_fails_keeps_no_other_from_its_work(caplog: pytest.LogCaptu
 
     assert Background(chores=(fail, lambda: 3)).do_round() == 3
     assert "tried again" in caplog.text
+
+
+def test_a_busy_database_is_a_line_in_the_log_and_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def wait_for_the_database() -> int:
+        raise DatabaseBusy("another writer holds it")
+
+    assert Background(chores=(wait_for_the_database, lambda: 3)).do_round() == 3
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)]
 
 
 def test_it_works_until_it_is_stopped() -> None:

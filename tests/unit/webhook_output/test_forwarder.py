@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from higgs_shop.database import DatabaseBusy
 from higgs_shop.outbox import Attempt, Message
 from higgs_shop.webhook_output import Delivery, Forwarder
 
@@ -110,6 +111,18 @@ def test_a_round_that_fails_is_logged_and_ends_nothing(caplog: pytest.LogCapture
         ("the disk is full",),
         ("whatever",),
     ]
+
+
+def test_a_busy_database_is_a_line_in_the_log_and_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rounds = Rounds(DatabaseBusy("another writer holds it"), [DELIVERY])
+
+    with caplog.at_level(logging.WARNING), forwarding(rounds, poll_seconds=0.001):
+        rounds.wait_for(3)
+
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)]
+    assert "another writer holds it" in caplog.text
 
 
 def test_waking_does_not_hurry_a_round_that_failed() -> None:
