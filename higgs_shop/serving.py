@@ -2,6 +2,7 @@
 beside another web server.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -26,6 +27,8 @@ from higgs_shop.wiring import Parts, wire
 
 _BACKLOG: Final = 256
 
+_logger = logging.getLogger(__name__)
+
 
 class CannotServe(Exception):
     """The store cannot start; the message is one line that says why and what to do."""
@@ -36,14 +39,17 @@ def serve(settings: Settings, workers: int = 1) -> None:
 
     Raises: CannotServe, SettingsError.
     """
-    listening = _listen(settings)
-    settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-    if workers > 1:
-        _fork(settings, listening, workers)
-        return
-    parts = _wire(settings)
-    _announce(parts)
-    _serve_here(parts, listening)
+    with _listen(settings) as listening:
+        settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+        parts = _wire(settings)
+        told_to_stop = threading.Event()
+        _on_stop(told_to_stop.set)
+        _announce(parts)
+        if workers > 1:
+            parts.close()
+            _fork(settings, listening, workers, told_to_stop)
+        else:
+            _serve_here(parts, listening, told_to_stop)
 
 
 def forward(settings: Settings) -> None:
@@ -100,9 +106,13 @@ def _listen(settings: Settings) -> socket.socket:
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+        except OSError:
+            listening.close()
+            raise
     except OSError as error:
         raise CannotServe(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
@@ -111,42 +121,53 @@ def _listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def _serve_here(parts: Parts, listening: socket.socket) -> None:
+def _serve_here(parts: Parts, listening: socket.socket, told_to_stop: threading.Event) -> None:
     app = create_app(wired=parts)
     server: Any = waitress.create_server(
         app, sockets=[listening], threads=parts.settings.threads, ident=None
     )
-    _on_stop(sys.exit)
     parts.start_background_work()
     try:
-        server.run()  # until SystemExit; requests in flight are then finished
+        _on_stop(sys.exit)
+        if not told_to_stop.is_set():
+            server.run()  # until SystemExit; requests in flight are then finished
     finally:
+        _on_stop(told_to_stop.set)  # once is enough: closing is not interrupted
         server.close()
         parts.close()
 
 
-def _fork(settings: Settings, listening: socket.socket, workers: int) -> None:
+def _fork(
+    settings: Settings, listening: socket.socket, workers: int, told_to_stop: threading.Event
+) -> None:
     """Several processes on one socket. When one of them dies, all stop: whoever started the store
     hears of it.
     """
-    parts = _wire(settings)
-    _announce(parts)
-    parts.close()
-    children = [_spawn(settings, listening) for _ in range(workers)]
-
+    children = [_spawn(settings, listening, told_to_stop) for _ in range(workers)]
     _on_stop(lambda: _tell_to_stop(children))
+    if told_to_stop.is_set():
+        _tell_to_stop(children)
     _, status = os.wait()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _stop_children(children)
+    _on_stop(told_to_stop.set)
+    _tell_to_stop(children)
+    for child in children:
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
-def _spawn(settings: Settings, listening: socket.socket) -> int:
+def _spawn(settings: Settings, listening: socket.socket, told_to_stop: threading.Event) -> int:
     child = os.fork()
-    if child == 0:
-        _serve_here(_wire(settings), listening)
-        os._exit(0)
-    return child
+    if child:
+        return child
+    exit_code = 1
+    try:
+        with suppress(SystemExit):
+            _serve_here(_wire(settings), listening, told_to_stop)
+        exit_code = 0
+    except Exception:
+        _logger.exception("this process cannot serve")
+    os._exit(exit_code)
 
 
 def _tell_to_stop(children: list[int]) -> None:
@@ -154,13 +175,6 @@ def _tell_to_stop(children: list[int]) -> None:
         # Some may have ended already.
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
-
-
-def _stop_children(children: list[int]) -> None:
-    _tell_to_stop(children)
-    for child in children:
-        with suppress(ChildProcessError):
-            os.waitpid(child, 0)
 
 
 def _on_stop(stop: Callable[[], object]) -> None:

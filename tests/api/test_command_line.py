@@ -1,0 +1,318 @@
+"""The command line, as people use it: in a process of its own where that matters."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import create_engine, func, make_url, select, text
+
+from higgs_shop.command_line import main
+from higgs_shop.database import Database
+from higgs_shop.migrations import upgrade
+from higgs_shop.tables import events, identity_intents, messages
+from tests.network_faults import Receiver
+
+PATIENCE_SECONDS = 60
+COMMANDS = ["run", "forward", "reset", "db upgrade"]
+
+
+def command(*arguments: str, answer: str = "", **settings: str) -> Result:
+    """Run a command in this process, with nothing of the environment but these settings."""
+    unset = {name: None for name in os.environ if name.startswith("HIGGS_SHOP_")}
+    given = {f"HIGGS_SHOP_{name}": value for name, value in settings.items()}
+    return CliRunner().invoke(main, arguments, input=answer, env={**unset, **given})
+
+
+@contextmanager
+def running(
+    *arguments: str, cwd: Path, **settings: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A store in a process of its own. Yields its address, and the process, which it ends."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("HIGGS_SHOP_")
+    }
+    environment |= {f"HIGGS_SHOP_{name}": value for name, value in settings.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "higgs_shop", *arguments],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        while "Stop it with" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        found = re.search(r"Higgs Shop +(http://\S+)/", said)
+        assert found is not None, said
+        yield found[1], process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def stop(process: subprocess.Popen[str], with_signal: int = signal.SIGTERM) -> tuple[int, str]:
+    """Ask it to end. Returns its exit code, and what it said since it was ready."""
+    process.send_signal(with_signal)
+    said, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, said
+
+
+def get(address: str, path: str = "/about") -> httpx.Response:
+    """Look at a page as a browser that was never here before."""
+    return httpx.get(f"{address}{path}", trust_env=False, timeout=PATIENCE_SECONDS)
+
+
+class TestHelp:
+    """What the commands say about themselves."""
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_every_command_shows_an_example(self, name: str) -> None:
+        result = command(*name.split(), "--help")
+        assert result.exit_code == 0
+        assert f"Example: higgs-shop {name}" in result.output
+
+    def test_every_command_is_tried_here(self) -> None:
+        found = [
+            f"{name} {below}" if below else name
+            for name, each in main.commands.items()
+            for below in (each.commands if isinstance(each, click.Group) else [""])
+        ]
+        assert sorted(found) == sorted(COMMANDS)
+
+    def test_the_version_is_shown(self) -> None:
+        assert re.search(r"\d+\.\d+", command("--version").output)
+
+
+class TestWrongUse:
+    """Exit code 2, and a line for each thing that is wrong."""
+
+    def test_every_wrong_setting_gets_a_line(self, tmp_path: Path) -> None:
+        result = command(
+            "run", INSTANCE=str(tmp_path), PORT="many", ENVIRONMENT="moon", IDENTITY_PRIORITY="nose"
+        )
+        assert result.exit_code == 2
+        lines = result.output.splitlines()
+        assert [line.partition("=")[0] for line in lines] == [
+            "HIGGS_SHOP_ENVIRONMENT",
+            "HIGGS_SHOP_PORT",
+            "HIGGS_SHOP_IDENTITY_PRIORITY",
+        ]
+        assert "many" in lines[1]
+        assert "Traceback" not in result.output
+
+    @pytest.mark.parametrize("port", ["-1", "65536", "http"])
+    def test_a_wrong_port_is_named(self, tmp_path: Path, port: str) -> None:
+        result = command("run", "--port", port, INSTANCE=str(tmp_path))
+        assert result.exit_code == 2
+        assert port in result.output
+
+    def test_a_port_in_use_is_said_in_one_line(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            result = command("run", "--port", str(port), INSTANCE=str(tmp_path))
+        assert result.exit_code == 2
+        (line,) = result.output.splitlines()
+        assert f"127.0.0.1:{port}" in line
+        assert "--port 0" in line
+
+    def test_several_processes_are_refused_on_sqlite(self, tmp_path: Path) -> None:
+        result = command("run", "--workers", "2", "--port", "0", INSTANCE=str(tmp_path))
+        assert result.exit_code == 2
+        (line,) = result.output.splitlines()
+        assert "PostgreSQL" in line
+        assert "HIGGS_SHOP_DATABASE_URL" in line
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_a_database_that_cannot_be_used_is_said_in_one_line(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        (tmp_path / "shop.db").write_bytes(b"these are not the tables you are looking for" * 100)
+        options = ["--yes"] if name == "reset" else ["--port", "0"] if name == "run" else []
+        result = command(
+            *name.split(),
+            *options,
+            INSTANCE=str(tmp_path),
+            DATABASE_URL=f"sqlite:///{tmp_path / 'shop.db'}",
+        )
+        assert result.exit_code == 2, result.output
+        (line,) = result.output.splitlines()
+        assert "cannot be used" in line
+
+
+class TestLookingAfterTheDatabase:
+    """`db upgrade` and `reset`."""
+
+    def test_an_upgrade_makes_the_tables_and_may_be_repeated(self, tmp_path: Path) -> None:
+        for _ in range(2):
+            result = command("db", "upgrade", INSTANCE=str(tmp_path))
+            assert (result.exit_code, result.output) == (0, "The database is up to date.\n")
+        database = Database(f"sqlite:///{tmp_path / 'higgs-shop.db'}")
+        with database.read() as connection:
+            assert connection.scalar(select(func.count()).select_from(events)) == 0
+        database.close()
+
+    @pytest.fixture
+    def used(self, tmp_path: Path) -> Iterator[Database]:
+        """A database in which somebody has worked before."""
+        database = Database(f"sqlite:///{tmp_path / 'higgs-shop.db'}")
+        upgrade(database)
+        with database.write() as connection:
+            connection.execute(text("INSERT INTO heartbeats VALUES ('ada', 1)"))
+        yield database
+        database.close()
+
+    def beats(self, database: Database) -> int:
+        with database.read() as connection:
+            return int(connection.execute(text("SELECT count(*) FROM heartbeats")).scalar_one())
+
+    @pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "enter", "nothing"])
+    def test_reset_asks_first(self, used: Database, tmp_path: Path, answer: str) -> None:
+        result = command("reset", answer=answer, INSTANCE=str(tmp_path))
+        assert result.exit_code == 1
+        assert "Forget everything" in result.output
+        assert str(tmp_path) in result.output
+        assert self.beats(used) == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "answer"), [((), "y\n"), (("--yes",), "")], ids=["answered", "told"]
+    )
+    def test_reset_empties_every_table(
+        self, used: Database, tmp_path: Path, arguments: tuple[str, ...], answer: str
+    ) -> None:
+        result = command("reset", *arguments, answer=answer, INSTANCE=str(tmp_path))
+        assert result.exit_code == 0
+        assert self.beats(used) == 0
+
+    def test_a_store_starts_after_a_reset(self, tmp_path: Path) -> None:
+        assert command("db", "upgrade", INSTANCE=str(tmp_path)).exit_code == 0
+        assert command("reset", "--yes", INSTANCE=str(tmp_path)).exit_code == 0
+        with running("run", "--port", "0", cwd=tmp_path, INSTANCE=str(tmp_path)) as (address, _):
+            assert "returning_user" in get(address, "/account").text
+
+
+class TestRunning:
+    """`run` and `forward`, in processes of their own."""
+
+    @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
+    def test_it_prints_where_it_is_and_ends_when_told_to(
+        self, tmp_path: Path, with_signal: signal.Signals
+    ) -> None:
+        with running("run", "--port", "0", cwd=tmp_path, INSTANCE=str(tmp_path)) as (
+            address,
+            process,
+        ):
+            assert get(address, "/healthz").json()["status"] == "ok"
+            assert stop(process, with_signal) == (0, "")
+
+    def test_it_ends_even_when_it_was_only_just_ready(self, tmp_path: Path) -> None:
+        with running("run", "--port", "0", cwd=tmp_path, INSTANCE=str(tmp_path)) as (_, process):
+            assert stop(process) == (0, "")
+
+    def test_what_is_in_flight_is_finished_and_nothing_is_lost(self, tmp_path: Path) -> None:
+        """It is told to end while a page waits for the identity service."""
+        with Receiver() as identity, Receiver() as webhook, ThreadPoolExecutor(1) as browser:
+            identity.hold()
+            settings = {
+                "INSTANCE": str(tmp_path),
+                "IDSYNC_URL": f"{identity.url}/v1",
+                "WEBHOOK_URL": f"{webhook.url}/hook",
+            }
+            with running("run", "--port", "0", cwd=tmp_path, **settings) as (address, process):
+                page = browser.submit(get, address)
+                identity.wait_for(1, PATIENCE_SECONDS)
+                assert stop(process)[0] == 0
+                assert page.result(PATIENCE_SECONDS).status_code == 200
+            identity.release()
+        with Receiver() as webhook:
+            settings = {"INSTANCE": str(tmp_path), "WEBHOOK_URL": f"{webhook.url}/hook"}
+            with running("run", "--port", "0", cwd=tmp_path, **settings):
+                names = [request.body for request in webhook.wait_for(2, PATIENCE_SECONDS)]
+        assert b"session_start" in names[0]
+        assert b"About" in names[1]
+
+    def test_a_forwarder_works_beside_another_server(self, tmp_path: Path) -> None:
+        with Receiver() as webhook:
+            settings = {"INSTANCE": str(tmp_path), "WEBHOOK_URL": f"{webhook.url}/hook"}
+            process = subprocess.Popen(
+                [sys.executable, "-m", "higgs_shop", "forward"],
+                cwd=tmp_path,
+                env={**os.environ, **{f"HIGGS_SHOP_{name}": settings[name] for name in settings}},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline() == f"Forwarding to {webhook.url}/hook\n"
+                assert stop(process) == (0, "")
+            finally:
+                process.kill()
+                process.communicate()
+
+
+class TestSeveralProcesses:
+    """`--workers 2`, on PostgreSQL."""
+
+    @pytest.fixture
+    def workers_url(self, postgresql_url: str) -> Iterator[str]:
+        """The URL of a database of its own, empty."""
+        server = make_url(postgresql_url)
+        engine = create_engine(server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text("DROP DATABASE IF EXISTS workers"))
+            connection.execute(text("CREATE DATABASE workers"))
+        yield server.set(database="workers").render_as_string(hide_password=False)
+        with engine.connect() as connection:
+            connection.execute(text("DROP DATABASE workers WITH (FORCE)"))
+        engine.dispose()
+
+    def test_they_end_even_when_they_were_only_just_ready(
+        self, tmp_path: Path, workers_url: str
+    ) -> None:
+        settings = {"INSTANCE": str(tmp_path), "DATABASE_URL": workers_url}
+        arguments = ("run", "--workers", "2", "--port", "0")
+        with running(*arguments, cwd=tmp_path, **settings) as (_, process):
+            assert stop(process) == (0, "")
+
+    def test_they_share_the_work_and_do_nothing_twice(
+        self, tmp_path: Path, workers_url: str
+    ) -> None:
+        with Receiver() as webhook, ThreadPoolExecutor(4) as browsers:
+            settings = {
+                "INSTANCE": str(tmp_path),
+                "DATABASE_URL": workers_url,
+                "WEBHOOK_URL": f"{webhook.url}/hook",
+            }
+            with running("run", "--workers", "2", "--port", "0", cwd=tmp_path, **settings) as (
+                address,
+                process,
+            ):
+                pages = list(browsers.map(get, [address] * 4))
+                assert [page.status_code for page in pages] == [200] * 4
+                webhook.wait_for(8, PATIENCE_SECONDS)
+                assert stop(process) == (0, "")
+            posted = [request.headers["webhook-id"] for request in webhook.requests]
+            assert len(posted) == len(set(posted)) == 8
+        database = Database(workers_url)
+        with database.read() as connection:
+            states = connection.execute(select(identity_intents.c.state)).scalars().all()
+            assert list(states) == ["done"] * 4
+            delivered = select(func.count()).where(messages.c.state == "delivered")
+            assert connection.scalar(delivered) == 8
+        database.close()
