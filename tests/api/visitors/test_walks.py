@@ -30,7 +30,7 @@ from tests.api.visitors.conftest import PATIENCE_SECONDS
 from tests.api.visitors.expected_people import Device, Person, Profile, Stretch, profiles_of
 from tests.api.visitors.troubled_identity import Call, Trouble, TroubledIdentity
 
-WALKS = 16
+WALKS = 12
 STEPS = 60
 SILENCE_MS = 30 * 60 * 1_000
 TROUBLES = [trouble for trouble in Trouble if trouble is not Trouble.CRASH]
