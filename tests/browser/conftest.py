@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from tests.browser.received_events import ReceivedEvents
@@ -14,9 +15,16 @@ from tests.browser.store_process import StoreProcess
 from tests.install_browser import NoBrowser, find_browser
 from tests.network_faults import Receiver
 
+PATIENCE_MS = 20_000
 AUTHORIZATION = "Bearer what-the-receiver-wants"
 NewStore = Callable[..., StoreProcess]
 NewShopper = Callable[..., Shopper]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    """A busy machine takes its time; what is expected is still noticed at once."""
+    expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
