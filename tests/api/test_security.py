@@ -800,7 +800,8 @@ def inbox_pages_with(store: Store, visitor: Browser, text: str) -> Iterator[Page
 def test_text_from_outside_stays_text(open_store: OpenStore, tmp_path: Path) -> None:
     assert len(SEEDS) >= 20
     seeds = [" ".join(SEEDS[first : first + 2]) for first in range(0, len(SEEDS), 2)]
-    plain = [f"plain words {number}" for number in range(len(seeds))]
+    words = "plain words " * 10
+    plain = [f"{number} {words}"[: len(seed)].strip() for number, seed in enumerate(seeds)]
     plain_pages = pages_with(open_store(instance=tmp_path / "plain"), plain)
     pages = pages_with(open_store(instance=tmp_path / "seeds"), seeds)
     for page, same_with_plain_text in zip(pages, plain_pages, strict=True):
