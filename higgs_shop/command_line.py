@@ -89,3 +89,5 @@ def _log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # It warns of every request that waits a moment for a thread.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)

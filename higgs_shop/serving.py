@@ -23,7 +23,7 @@ from higgs_shop.database import Database, DatabaseError
 from higgs_shop.migrations import upgrade as upgrade_tables
 from higgs_shop.settings import Settings
 from higgs_shop.tables import metadata
-from higgs_shop.wiring import Parts, wire
+from higgs_shop.wiring import Parts, furnish, wire
 
 _BACKLOG: Final = 256
 
@@ -64,11 +64,15 @@ def forward(settings: Settings) -> None:
 
 
 def reset(settings: Settings) -> None:
-    """Empty the database. The generated secrets stay, and so do addresses and signatures."""
+    """A fresh store in one transaction, also under one that runs.
+
+    The generated secrets stay, and so do addresses and signatures.
+    """
     database = _open(settings)
     with database.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
+        furnish(connection, settings, system_clock())
     database.close()
 
 
@@ -116,7 +120,7 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         raise CannotServe(
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
-            "choose another port with --port, or --port 0 for any free one"
+            "choose another with --port (make run PORT=…), or --port 0 for any free one"
         ) from error
     return listening
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from sqlalchemy import Connection
 
 from higgs_shop.background import Background, beat
 from higgs_shop.clock import Clock, system_clock
@@ -84,10 +85,8 @@ def wire(
     settings.instance.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database_url)
     upgrade(database)
-    workspace = _default_workspace(settings)
     with database.write() as connection:
-        ensure_workspace(connection, workspace, clock())
-        customers.ensure_ready_accounts(connection, workspace.id, clock())
+        workspace = furnish(connection, settings, clock())
 
     identity_service = create_service(
         database,
@@ -165,8 +164,9 @@ def wire(
     )
 
 
-def _default_workspace(settings: Settings) -> Workspace:
-    return Workspace(
+def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspace:
+    """What every store holds from the start: its workspace and the ready accounts."""
+    workspace = Workspace(
         id=DEFAULT_WORKSPACE,
         api_key=settings.idsync_key,
         api_secret=settings.idsync_secret.get_secret_value(),
@@ -176,6 +176,9 @@ def _default_workspace(settings: Settings) -> Workspace:
         unique_ids=settings.unique_ids,
         immutable_ids=settings.immutable_ids,
     )
+    ensure_workspace(connection, workspace, now_ms)
+    customers.ensure_ready_accounts(connection, workspace.id, now_ms)
+    return workspace
 
 
 def _own_host(settings: Settings) -> str:

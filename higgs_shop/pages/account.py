@@ -58,6 +58,12 @@ def sign_in() -> Response | tuple[str, int]:
     return redirect(step.location, 303)
 
 
+@bp.get("/account/sign-in")
+def show_instead() -> Response:
+    """The address of a form, typed in or reloaded after a mistake."""
+    return redirect(url_for("account.show"), 302)
+
+
 @bp.get("/account/sign-up")
 def sign_up() -> str | Response:
     """The form for a new account."""

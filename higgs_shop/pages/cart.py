@@ -61,10 +61,21 @@ def add() -> Response | tuple[str, int]:
                 )
                 step.product_action("add_to_cart", [bought])
             if result.capped:
-                flash(f"A line holds 99 at most; {result.added} were added.", "info")
+                flash(
+                    f"A line holds 99 at most; {result.added} more went in."
+                    if result.added
+                    else "A line holds 99 at most, and this one is full.",
+                    "info",
+                )
             else:
                 flash(f"{product.label} is in your cart.", "added")
     return redirect(step.location, 303)
+
+
+@bp.get("/cart/lines")
+def show_instead() -> Response:
+    """The address of a form, typed in or reloaded after a mistake."""
+    return redirect(url_for("cart.show"), 302)
 
 
 @bp.post(_LINE)

@@ -66,6 +66,12 @@ def show() -> str | Response:
     return _render(checkout, wanted, _empty_form(checkout, wanted))
 
 
+@bp.get("/checkout/<any(shipping, payment, order):_form>")
+def show_instead(_form: str) -> Response:
+    """The address of a form, typed in or reloaded after a mistake."""
+    return redirect(url_for("checkout.show"), 302)
+
+
 @bp.post("/checkout/shipping")
 def save_shipping() -> Response | tuple[str, int]:
     """Keep where the order goes."""

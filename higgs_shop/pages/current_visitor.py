@@ -42,7 +42,8 @@ def caller() -> Caller:
     if "caller" not in g:
         purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
         g.caller = Caller(
-            request_id=str(uuid.uuid4()),
+            # The method shows, to whoever looks at events, which were somebody's doing.
+            request_id=f"{request.method.lower()}-{uuid.uuid4()}",
             user_agent=request.headers.get("User-Agent", "").replace("\x00", ""),
             counts=request.method in {"GET", "POST"} and "prefetch" not in purpose,
         )

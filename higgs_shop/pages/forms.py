@@ -32,8 +32,8 @@ DEMO_CARD: Final = "4242 4242 4242 4242"
 DEMO_EXPIRY: Final = "12 / 34"
 DEMO_CVC: Final = "123"
 DEMO_SHIPPING: Final = {
-    "name": "Ada Track",
-    "email": "ada.track@example.com",
+    "name": "Grace Field",
+    "email": "grace.field@example.net",
     "address": "27 Collider Ring",
     "city": "Meyrin Falls",
     "state": "NY",

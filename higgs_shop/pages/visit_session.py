@@ -16,8 +16,9 @@ from higgs_shop.visitors import VISIT_DAYS, Visit, Visitors, new_csrf_secret
 
 _DEVICE_DAYS: Final = 365
 _STAMP: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-# Files, health checks and the inbox know no visitors.
-_WITHOUT_VISITORS: Final = ("/static/", "/healthz", "/readyz", "/inbox/")
+# Files and health checks know no visitors, and neither does what is posted to the inbox.
+_WITHOUT_VISITORS: Final = ("/static/", "/healthz", "/readyz")
+_POSTED_WITHOUT_VISITORS: Final = "/inbox/"
 
 
 class VisitSession(CallbackDict[str, Any], SessionMixin):
@@ -63,7 +64,7 @@ class VisitSessionInterface(SessionInterface):
         stamp = request.cookies.get(self.device_cookie, "")
         stamp = stamp if _STAMP.fullmatch(stamp) else str(uuid.uuid4())
         token = self.token_of(request)
-        if token is None or request.path.startswith(_WITHOUT_VISITORS):
+        if token is None or _knows_no_visitors(request):
             return VisitSession(None, stamp)
         return VisitSession(self._visitors.find(token), stamp)
 
@@ -104,3 +105,8 @@ class VisitSessionInterface(SessionInterface):
             samesite="Lax",
             path="/",
         )
+
+
+def _knows_no_visitors(request: Request) -> bool:
+    is_posted = request.method == "POST" and request.path.startswith(_POSTED_WITHOUT_VISITORS)
+    return is_posted or request.path.startswith(_WITHOUT_VISITORS)

@@ -5,6 +5,7 @@ own, and the fragment that the open bar fetches while deliveries are on their wa
 """
 
 import linecache
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -60,25 +61,25 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
     states = outbox.messages_of_events(
         connection, visit.workspace_id, [event.id for event in events]
     )
-    here = _page_of_interest()
-    shown = [
-        (
-            event,
-            _event(event, states.get(event.id), in_full=in_full or event.request_id == here),
-        )
-        for event in reversed(events)
-    ]
+    page = _page_of_interest()
+    groups = _grouped(events[::-1], page)
+    views = {
+        name: [
+            _event(event, states.get(event.id), in_full=in_full or name != "before")
+            for event in group
+        ]
+        for name, group in groups.items()
+    }
     users = _users(connection, visit)
     return {
-        "page": here,
+        "page": page,
         "in_full": in_full,
         "user": _user(connection, visit, standing, users),
         "device_stamp": visit.device_stamp,
         "session_uuid": connection.scalar(
             _SESSION, {"workspace": visit.workspace_id, "stamp": visit.device_stamp}
         ),
-        "here": [view for event, view in shown if event.request_id == here],
-        "before": [view for event, view in reversed(shown) if event.request_id != here],
+        **views,
         "calls": _calls(connection, visit),
         "users": [
             {
@@ -90,7 +91,30 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
             }
             for user in users
         ],
-        "waiting": sum(view["delivery"]["state"] in ("waiting", "retrying") for _, view in shown),
+        "waiting": sum(
+            view["delivery"]["state"] in ("waiting", "retrying")
+            for group in views.values()
+            for view in group
+        ),
+    }
+
+
+def _grouped(events: list[LoggedEvent], page: str) -> dict[str, list[LoggedEvent]]:
+    """The events as the x-ray tells them, each group oldest first but `before`.
+
+    `did`: what the form that led to this page logged. `here`: what this page logged. `since`: what
+    was logged after it, in another tab for example. `before`: all else, newest first.
+    """
+    here = [event for event in events if event.request_id == page]
+    end = here[-1].id if here else events[-1].id if events else 0
+    earlier = [event for event in events if event.id <= end and event.request_id != page]
+    doing = earlier[-1].request_id if earlier else ""
+    did = [event for event in earlier if event.request_id == doing and doing.startswith("post-")]
+    return {
+        "did": did,
+        "here": here,
+        "since": [event for event in events if event.id > end],
+        "before": [event for event in reversed(earlier) if event not in did],
     }
 
 
@@ -108,7 +132,9 @@ def _empty(device_stamp: str | None) -> dict[str, Any]:
         "user": None,
         "device_stamp": device_stamp,
         "session_uuid": None,
+        "did": [],
         "here": [],
+        "since": [],
         "before": [],
         "calls": [],
         "users": [],
@@ -180,7 +206,8 @@ def _code_lines(place: str) -> list[tuple[int, str, bool]]:
     lines = linecache.getlines(str(_PROJECT / name))
     at = int(number)
     around = range(max(1, at - _LINES_AROUND), min(len(lines), at + _LINES_AROUND) + 1)
-    return [(line, lines[line - 1].rstrip("\n"), line == at) for line in around]
+    code = textwrap.dedent("".join(lines[line - 1] for line in around)).splitlines()
+    return [(line, text, line == at) for line, text in zip(around, code, strict=True)]
 
 
 def _calls(connection: Connection, visit: Visit) -> list[dict[str, Any]]:

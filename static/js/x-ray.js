@@ -1,5 +1,6 @@
 // Follows the events of this page on their way: while the bar is open, and while any is still waiting.
 const LOOK_EVERY_MS = 2_000;
+const LOOK_AT_LEAST_EVERY_MS = 60_000;
 const LOOKS_WHILE_CLOSED = 15;
 const OPEN_KEY = "x-ray-open";
 
@@ -7,6 +8,7 @@ const bar = document.querySelector("[data-x-ray]");
 const panel = bar?.querySelector("[data-x-ray-panel]");
 const facts = bar?.querySelector("[data-x-ray-facts]");
 let looksLeft = LOOKS_WHILE_CLOSED;
+let pauseMs = LOOK_EVERY_MS;
 
 function isWorthLooking() {
   if (document.hidden) return false;
@@ -43,9 +45,16 @@ async function look() {
   try {
     const answer = await fetch(bar.dataset.fragmentUrl, { headers: { Accept: "text/html" } });
     if (answer.ok) show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    pauseMs = LOOK_EVERY_MS;
   } catch {
-    // The server is away; what is shown stays, and the next look may find it back.
+    // The server is away; what is shown stays, and a later look may find it back.
+    pauseMs = Math.min(pauseMs * 2, LOOK_AT_LEAST_EVERY_MS);
   }
+}
+
+async function keepLooking() {
+  await look();
+  setTimeout(keepLooking, pauseMs);
 }
 
 if (bar) {
@@ -54,5 +63,5 @@ if (bar) {
     sessionStorage.setItem(OPEN_KEY, bar.open ? "yes" : "no");
     look();
   });
-  setInterval(look, LOOK_EVERY_MS);
+  setTimeout(keepLooking, pauseMs);
 }

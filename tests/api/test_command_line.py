@@ -199,6 +199,13 @@ class TestLookingAfterTheDatabase:
         assert result.exit_code == 0
         assert self.beats(used) == 0
 
+    def test_a_store_that_runs_goes_on_after_a_reset(self, tmp_path: Path) -> None:
+        with running("run", "--port", "0", cwd=tmp_path, INSTANCE=str(tmp_path)) as (address, _):
+            get(address, "/about")
+            assert command("reset", "--yes", INSTANCE=str(tmp_path)).exit_code == 0
+            assert 'data-state="anonymous"' in get(address, "/about").text
+            assert "returning_user" in get(address, "/account").text
+
     def test_a_store_starts_after_a_reset(self, tmp_path: Path) -> None:
         assert command("db", "upgrade", INSTANCE=str(tmp_path)).exit_code == 0
         assert command("reset", "--yes", INSTANCE=str(tmp_path)).exit_code == 0

@@ -7,8 +7,8 @@ from tests.api.conftest import Logged, Store
 from tests.api.journeys import BALL, BLANKET, add_to_cart, begin_checkout, reach_review, sign_up
 
 SHIPPING = {
-    "name": "Ada Track",
-    "email": "ada.track@example.com",
+    "name": "Grace Field",
+    "email": "grace.field@example.net",
     "address": "27 Collider Ring",
     "city": "Meyrin Falls",
     "state": "NY",

@@ -37,6 +37,37 @@ def test_the_bar_shows_what_this_page_logged_with_lines_of_code(
     assert (call["data-action"], call["data-state"]) == ("identify", "done")
 
 
+def test_the_bar_tells_what_the_visitor_just_did_from_what_came_before(visitor: Browser) -> None:
+    visitor.get("/about")
+    added = add_to_cart(visitor)
+    assert added.location is not None
+    page = visitor.get(added.location)
+    (did,) = page.one("x-ray-did").find("x-ray-event")
+    assert did["data-event-name"] == "add_to_cart"
+    assert "quantity" in did.text
+    again = visitor.get(added.location)
+    assert not again.has("x-ray-did")
+
+
+def test_what_another_tab_logs_is_not_called_before(store: Store, visitor: Browser) -> None:
+    page = visitor.get("/cart")
+    visitor.get("/about")
+    fragment = visitor.get(page.one("x-ray")["data-fragment-url"])
+    names = [event["data-event-name"] for event in fragment.all("x-ray-event")]
+    assert names == ["Session Start", "View My Cart", "About"]
+    assert store.labels()[-1] == "screen_view About"
+
+
+def test_a_request_in_the_inbox_is_looked_at_as_the_visitor_one_is(
+    store: Store, visitor: Browser
+) -> None:
+    add_to_cart(visitor)
+    receive(store, b"{}")
+    page = visitor.get(visitor.get("/inbox").all("inbox-request")[0].with_tag("a")[0]["href"])
+    assert page.text("cart-count") != "0"
+    assert mpid(page) == mpid(visitor.get("/cart"))
+
+
 def test_the_bar_says_who_the_visitor_is(visitor: Browser) -> None:
     page = visitor.get("/")
     assert identity_state(page) == "anonymous"
