@@ -19,7 +19,7 @@ from higgs_shop.pages.forms import (
 )
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.tracked import amounts, tracked_lines
-from higgs_shop.shop import Checkout, EmptyCart, carts, checkouts, orders
+from higgs_shop.shop import Checkout, CheckoutClosed, EmptyCart, carts, checkouts, orders
 from higgs_shop.visitors import Step
 
 bp = visited(Blueprint("checkout", __name__))
@@ -127,6 +127,12 @@ def place_order() -> Response:
             if refusal is not None:
                 step.location = refusal
     return redirect(step.location, 303)
+
+
+@bp.errorhandler(CheckoutClosed)
+def begin_again(_error: CheckoutClosed) -> Response:
+    """Another tab placed the order while this one's form was on its way."""
+    return _back_to_cart(_CHANGED)
 
 
 def _place(step: Step, checkout_id: int) -> str | None:

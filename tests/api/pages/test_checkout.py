@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from higgs_shop.shop import Checkout, CheckoutClosed
 from tests.api.browsing import Browser
 from tests.api.conftest import Logged, Store
 from tests.api.journeys import BALL, BLANKET, add_to_cart, begin_checkout, reach_review, sign_up
@@ -253,3 +256,19 @@ def test_an_order_for_no_checkout_of_ours_leads_to_the_cart(store: Store, visito
         answer = visitor.submit(review, "place-order", checkout_id=checkout_id)
         assert answer.location == "/cart", checkout_id
     assert store.rows("orders") == []
+
+
+def test_a_step_sent_while_another_tab_orders_leads_to_the_cart(
+    visitor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL the other tab's order may be placed between looking and saving."""
+
+    def too_late(*_arguments: object) -> Checkout:
+        raise CheckoutClosed
+
+    add_to_cart(visitor)
+    page = visitor.follow(visitor.submit(visitor.get("/cart"), "checkout"))
+    monkeypatch.setattr("higgs_shop.shop.checkouts.save_shipping", too_late)
+    answer = visitor.submit(page, "continue-to-payment")
+    assert (answer.status, answer.location) == (303, "/cart")
+    assert "has changed" in visitor.get("/cart").notices[0]
