@@ -74,16 +74,15 @@ class Shopper:
     Args:
         page: where they look first.
         address: of the store.
-
-    Attributes:
-        double_clicks: whether they press every button twice.
     """
 
     def __init__(self, page: Page, address: str, watch: Watch) -> None:
         self.page = page
         self.address = address
         self.watch = watch
-        self.double_clicks = False
+        self._clicks_twice = False
+        self._is_clicking = False
+        self._held: list[Route] = []
 
     def another_tab(self) -> "Shopper":
         """The same person with another tab open."""
@@ -116,27 +115,29 @@ class Shopper:
         """Press a button or follow a link, and arrive at what comes then."""
         is_button = self.page.locator(f"button[data-testid={test_id}]").count() > 0
         with self.page.expect_event("load"):
-            if is_button and self.double_clicks:
+            if is_button and self._clicks_twice:
                 self._double_click(test_id)
             else:
                 self.see(test_id).click()
 
+    def press_everything_twice(self) -> None:
+        """From now on, click each button a second time before there can be an answer to the first."""
+        self._clicks_twice = True
+        self.page.route("**/*", self._hold_forms)
+
+    def _hold_forms(self, route: Route) -> None:
+        if self._is_clicking and route.request.method == "POST":
+            self._held.append(route)
+        else:
+            route.continue_()
+
     def _double_click(self, test_id: str) -> None:
-        """Twice before any answer comes: what is sent is held until both clicks are made."""
-        held: list[Route] = []
-
-        def hold_forms(route: Route) -> None:
-            if route.request.method == "POST":
-                held.append(route)
-            else:
-                route.continue_()
-
-        self.page.route("**/*", hold_forms)
+        self._is_clicking = True
         with self.page.expect_request(lambda request: request.method == "POST"):
             self.see(test_id).dblclick()
-        self.page.unroute("**/*", hold_forms)
-        for route in held:
-            route.continue_()
+        self._is_clicking = False
+        while self._held:
+            self._held.pop().continue_()
 
     def enter(self) -> None:
         """Come in by the front door, and answer the welcome, which loads no page again."""

@@ -14,7 +14,7 @@ from tests.browser.shopper import BOWL, Shopper
 def presses_everything_twice(new_shopper: NewShopper) -> Shopper:
     """Somebody who double-clicks."""
     shopper = new_shopper()
-    shopper.double_clicks = True
+    shopper.press_everything_twice()
     return shopper
 
 
