@@ -311,7 +311,6 @@ events = Table(
     _ms("logged_at_ms"),
     UniqueConstraint("workspace_id", "source_message_id"),
     Index(None, "workspace_id", "visit_id", "id"),
-    Index(None, "workspace_id", "mpid", "id"),
     Index(
         "ix_events_unattributed",
         "intent_id",
@@ -353,7 +352,7 @@ messages = Table(
     Column("mpid", BigInteger, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("event_id", _Id, nullable=False),
-    Column("webhook_id", Text, nullable=False, unique=True),
+    Column("webhook_id", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),  # waiting, delivered, dead
     Column("attempts", Integer, nullable=False),

@@ -111,9 +111,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("mpid IS NULL"),
     )
     op.create_index(
-        "ix_events_workspace_id_mpid_id", "events", ["workspace_id", "mpid", "id"], unique=False
-    )
-    op.create_index(
         "ix_events_workspace_id_visit_id_id",
         "events",
         ["workspace_id", "visit_id", "id"],
@@ -213,7 +210,6 @@ def upgrade() -> None:
         sa.Column("next_attempt_ms", sa.BigInteger(), nullable=False),
         sa.Column("closed_at_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_messages"),
-        sa.UniqueConstraint("webhook_id", name="uq_messages_webhook_id"),
         sa.UniqueConstraint(
             "workspace_id", "mpid", "sequence", name="uq_messages_workspace_id_mpid_sequence"
         ),
