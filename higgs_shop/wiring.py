@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Connection
 
+from higgs_shop import outbox
 from higgs_shop.background import Background, beat
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import Database
@@ -43,6 +44,7 @@ class Parts:
     identity_service: Any
     identity_client: IdentityClient
     visitors: Visitors
+    owed_calls: OwedCalls
     output: WebhookOutput
     forwarder: Forwarder
     background: Background
@@ -56,6 +58,10 @@ class Parts:
 
     def start_background_work(self) -> None:
         """Start delivering, and carrying out what is owed. Once a process."""
+        if self.database.is_sqlite:
+            # The only process there is: whoever holds a lease was killed.
+            outbox.forget_leases(self.database)
+            self.owed_calls.forget_leases()
         self.forwarder.start()
         self.background.start()
 
@@ -152,6 +158,7 @@ def wire(
         identity_service=identity_service,
         identity_client=identity_client,
         visitors=visitors,
+        owed_calls=owed_calls,
         output=output,
         forwarder=forwarder,
         background=Background(

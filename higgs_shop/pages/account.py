@@ -15,7 +15,7 @@ from higgs_shop.pages.current_visitor import settle, stepping, submitting, visit
 from higgs_shop.pages.forms import BareForm, ProfileForm, SignInForm, SignUpForm
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.safe_next import safe_next
-from higgs_shop.shop import Customer, EmailTaken, checkouts, customers, orders
+from higgs_shop.shop import Customer, EmailTaken, customers, orders
 
 bp = visited(Blueprint("account", __name__))
 
@@ -167,8 +167,6 @@ def sign_out() -> Response:
         abort(400)
     with submitting(url_for("account.show")) as step:
         if step.is_new and current_visitor.customer() is not None:
-            checkouts.abandon(step.connection, parts().workspace_id, step.visit.id)
-            orders.forget_visit(step.connection, parts().workspace_id, step.visit.id)
             current_visitor.sign_out(step)
     settle()
     return redirect(step.location, 303)

@@ -16,7 +16,7 @@ from flask_wtf import csrf
 
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.visit_session import VisitSession
-from higgs_shop.shop import Cart, Customer, carts, customers
+from higgs_shop.shop import Cart, Customer, carts, checkouts, customers, orders
 from higgs_shop.visitors import Caller, Step, Visit
 
 
@@ -119,6 +119,8 @@ def submitting(location: str) -> Iterator[Step]:
 
 def sign_in(step: Step, signed_in: Customer) -> None:
     """Make this customer the visitor: the cart comes along, nothing else of the old session does."""
+    if step.visit.customer_id not in {None, signed_in.customer_id}:
+        _leave_nothing_behind(step)
     carts.hand_over(
         step.connection,
         parts().workspace_id,
@@ -132,6 +134,7 @@ def sign_in(step: Step, signed_in: Customer) -> None:
 
 def sign_out(step: Step) -> None:
     """Make the visitor nobody in particular again."""
+    _leave_nothing_behind(step)
     parts().visitors.sign_out(step)
     flask_login.logout_user()
     _start_over()
@@ -170,6 +173,12 @@ def _arrive() -> None:
         )
     elif held.visit is None:
         held.visit = parts().visitors.begin_visit(held.device_stamp, dict(held))
+
+
+def _leave_nothing_behind(step: Step) -> None:
+    """Whoever comes next sees neither the address nor the orders of whoever leaves."""
+    checkouts.abandon(step.connection, parts().workspace_id, step.visit.id)
+    orders.forget_visit(step.connection, parts().workspace_id, step.visit.id)
 
 
 def _start_over() -> None:

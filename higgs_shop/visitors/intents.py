@@ -142,6 +142,15 @@ def release_lease(connection: Connection, visit_id: int, lease: str) -> None:
     )
 
 
+def forget_leases(connection: Connection) -> None:
+    """After a crash, where no other process can be making calls: nobody holds a lease."""
+    connection.execute(
+        update(visits)
+        .where(visits.c.lease_token.is_not(None))
+        .values(lease_token=None, lease_until_ms=None)
+    )
+
+
 def close(
     connection: Connection,
     intent: Intent,

@@ -101,6 +101,11 @@ class OwedCalls:
             # The lease runs out by itself, and the calls stay owed.
             _logger.warning("visit %s: identity calls wait for the database", visit_id)
 
+    def forget_leases(self) -> None:
+        """At the start of a store's only process: those who held leases are gone."""
+        with self._database.write() as connection:
+            intents.forget_leases(connection)
+
     def make_all_due(self) -> int:
         """The background worker's round: every visit whose calls are due. Returns how many."""
         with self._database.read() as connection:

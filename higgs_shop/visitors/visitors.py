@@ -224,7 +224,7 @@ class Visitors:
         if step.visit.is_opted_out:
             return 0
         visit = step.visit
-        if step.log is not None:
+        if step.log is not None and step.log.epoch.mpid is not None:
             self._tracker.log(step.log, OptOut(is_opted_out=True))
         live = sessions.live(step.connection, visit.workspace_id, visit.device_stamp)
         if live is not None:

@@ -4,7 +4,17 @@ from typing import Any
 
 from tests.api.browsing import Browser
 from tests.api.conftest import Logged, Store
-from tests.api.journeys import PASSWORD, identity_state, mpid, sign_in, sign_out, sign_up
+from tests.api.journeys import (
+    PASSWORD,
+    add_to_cart,
+    buy,
+    identity_state,
+    mpid,
+    reach_review,
+    sign_in,
+    sign_out,
+    sign_up,
+)
 
 
 def logged_about_people(store: Store, *, since: int = 0) -> list[Logged]:
@@ -283,3 +293,18 @@ def test_a_sign_out_form_of_nobody_does_nothing(store: Store, visitor: Browser) 
     assert visitor.send(form).location == "/account"
     calls = [row["action"] for row in store.rows("identity_intents")]
     assert calls.count("logout") == 1
+
+
+def test_signing_in_as_somebody_else_leaves_nothing_of_the_first(visitor: Browser) -> None:
+    """No page offers it to somebody signed in, but a form can be made up."""
+    number = buy(visitor)
+    sign_in(visitor)
+    assert visitor.get(f"/orders/{number}").status == 200, "a guest's order, in the same visit"
+    add_to_cart(visitor)
+    reach_review(visitor)
+    form = visitor.get("/account").form_of("sign-out")
+    form.action = "/account/sign-in"
+    answer = visitor.send(form.with_values({"user_id": "email_changer", "password": PASSWORD}))
+    assert (answer.status, answer.location) == (303, "/account")
+    assert visitor.get(f"/orders/{number}").status == 404
+    assert visitor.get("/checkout").location == "/cart"

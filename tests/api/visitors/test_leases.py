@@ -124,6 +124,17 @@ def test_after_a_crash_the_same_call_is_made_again(
     assert len(store.rows("profiles")) == 1
 
 
+def test_a_store_that_starts_again_waits_for_no_lease_of_the_dead(
+    store: Store, identity: TroubledIdentity, visitor: Browser
+) -> None:
+    identity.trouble = Trouble.CRASH
+    assert visitor.get("/about").status == 500
+    identity.trouble = Trouble.NONE
+    store.parts.owed_calls.forget_leases()
+    store.parts.background.do_round()
+    assert intent(store)["state"] == "done"
+
+
 @pytest.mark.usefixtures("visitor")
 def test_a_crash_of_one_visit_is_not_the_others(
     store: Store, identity: TroubledIdentity, caplog: pytest.LogCaptureFixture
