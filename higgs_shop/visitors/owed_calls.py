@@ -29,8 +29,9 @@ from higgs_shop.identity_client import (
     User,
 )
 from higgs_shop.identity_types import BATCH_NAMES
-from higgs_shop.tracker import Epoch, EventLog, Tracker, UserIdentityChange
+from higgs_shop.tracker import Epoch, Tracker, UserIdentityChange
 from higgs_shop.visitors import devices, intents, sessions, visits
+from higgs_shop.visitors.event_log import event_log
 from higgs_shop.visitors.intents import Intent
 from higgs_shop.visitors.visits import Visit
 
@@ -186,29 +187,25 @@ class OwedCalls:
         ) or sessions.latest_of_visit(connection, visit.id)
         if session is None or visit.is_opted_out:
             return
-        log = EventLog(
-            connection=connection,
-            workspace_id=visit.workspace_id,
-            visit_id=visit.id,
-            device_stamp=visit.device_stamp,
-            epoch=Epoch(mpid, None),
+        with event_log(
+            self._tracker,
+            connection,
+            visit,
             session=session.open,
             request_id=request_id,
             now_ms=now_ms,
-        )
-        for change in result.changes:
-            self._tracker.log(
-                log,
-                UserIdentityChange(
-                    identity_type=BATCH_NAMES.get(change.identity_type, change.identity_type),
-                    old_identity=change.old_value,
-                    new_identity=change.new_value,
-                    changed_at_ms=now_ms,
-                ),
-            )
-        if log.logged:
-            self._tracker.hand_over(log)
-            sessions.keep_sequence(connection, session.open)
+            epoch=Epoch(mpid, None),
+        ) as log:
+            for change in result.changes:
+                self._tracker.log(
+                    log,
+                    UserIdentityChange(
+                        identity_type=BATCH_NAMES.get(change.identity_type, change.identity_type),
+                        old_identity=change.old_value,
+                        new_identity=change.new_value,
+                        changed_at_ms=now_ms,
+                    ),
+                )
 
     def _store_failure(
         self,

@@ -6,7 +6,7 @@ the answer. The first is a Step of the page's, the others are `settle`.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,40 +15,25 @@ from sqlalchemy import Connection, bindparam, select
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database
-from higgs_shop.identity_types import CUSTOMER_ID, EMAIL, MOBILE_NUMBER
-from higgs_shop.tables import customers, device_users
+from higgs_shop.identity_types import CUSTOMER_ID
+from higgs_shop.tables import device_users
 from higgs_shop.tracker import (
     Epoch,
     EventLog,
     OptOut,
-    SessionEnd,
-    SessionStart,
     Tracker,
     discard_unattributed,
 )
 from higgs_shop.visitors import intents, sessions, submissions, visits
+from higgs_shop.visitors.arrivals import Arrivals, Caller
+from higgs_shop.visitors.event_log import event_log
+from higgs_shop.visitors.identities import identities_of
 from higgs_shop.visitors.intents import Intent
 from higgs_shop.visitors.owed_calls import OwedCalls
-from higgs_shop.visitors.sessions import StoredSession
 from higgs_shop.visitors.step import Step
 from higgs_shop.visitors.visits import Visit
 
 _SECOND_CLICK_MS = 60_000
-
-
-@dataclass(frozen=True)
-class Caller:
-    """The request that a visitor sends, as far as this part cares.
-
-    Attributes:
-        request_id: names the request; its events carry it.
-        user_agent: what the browser calls itself.
-        counts: whether this is somebody looking; a HEAD or prefetch request is not.
-    """
-
-    request_id: str
-    user_agent: str
-    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +70,7 @@ class Visitors:
     ) -> None:
         self._database = database
         self._tracker = tracker
+        self._arrivals = Arrivals(tracker=tracker, clock=clock)
         self._owed_calls = owed_calls
         self._clock = clock
         self._workspace_id = workspace_id
@@ -122,7 +108,7 @@ class Visitors:
         """
         if visit is not None:
             with self._database.read() as connection:
-                needs = self._needs(connection, visit)
+                needs = self._arrivals.needs(connection, visit)
             if not needs.anything:
                 return visit
             if not needs.writing:
@@ -134,7 +120,7 @@ class Visitors:
                     connection, self._workspace_id, device_stamp, cookie_session, now_ms
                 )
             visits.refresh(connection, visit)
-            is_call_due = self._begin_what_is_needed(connection, visit, caller, now_ms)
+            is_call_due = self._arrivals.begin_what_is_needed(connection, visit, caller, now_ms)
             lease = intents.take_lease(connection, visit.id, now_ms) if is_call_due else None
         self._on_events()
         return self.settle(visit, caller, lease=lease)
@@ -241,12 +227,10 @@ class Visitors:
         if not step.visit.is_opted_out:
             return
         visits.set_opt_out(step.connection, step.visit, opted_out_at_ms=None)
-        self._begin_what_is_needed(step.connection, step.visit, caller, step.now_ms)
-        log = self._log(step.connection, step.visit, caller, step.now_ms)
-        if log is not None:
-            self._tracker.log(log, OptOut(is_opted_out=False))
-            self._tracker.hand_over(log)
-            sessions.keep_sequence(step.connection, log.session)
+        self._arrivals.begin_what_is_needed(step.connection, step.visit, caller, step.now_ms)
+        with self._log(step.connection, step.visit, caller, step.now_ms) as log:
+            if log is not None:
+                self._tracker.log(log, OptOut(is_opted_out=False))
 
     def settle(self, visit: Visit, caller: Caller, *, lease: str | None = None) -> Visit:
         """Make the calls that the visit owes, within the page's budget. Never raises for them."""
@@ -275,7 +259,9 @@ class Visitors:
                 visits.refresh(connection, visits.by_id(connection, session.visit_id))
                 still = sessions.live(connection, session.workspace_id, session.device_stamp)
                 if still is not None and still.open.id == session.open.id and still.is_over(now_ms):
-                    self._end_session(connection, still, f"background-{still.visit_id}", now_ms)
+                    self._arrivals.end_session(
+                        connection, still, f"background-{still.visit_id}", now_ms
+                    )
             self._on_events()
         return len(over)
 
@@ -296,117 +282,44 @@ class Visitors:
                     location=form[1],
                     now_ms=now_ms,
                 )
-            step = Step(
-                connection=connection,
-                visit=visit,
-                tracker=self._tracker,
-                log=self._log(connection, visit, caller, now_ms),
-                now_ms=now_ms,
-                submission=submission,
-            )
-            yield step
-            if step.log is not None and step.log.logged:
-                self._tracker.hand_over(step.log)
-                sessions.keep_sequence(connection, step.log.session)
+            with self._log(connection, visit, caller, now_ms) as log:
+                yield Step(
+                    connection=connection,
+                    visit=visit,
+                    tracker=self._tracker,
+                    log=log,
+                    now_ms=now_ms,
+                    submission=submission,
+                )
         self._on_events()
 
+    @contextmanager
     def _log(
         self, connection: Connection, visit: Visit, caller: Caller, now_ms: int
-    ) -> EventLog | None:
+    ) -> Iterator[EventLog | None]:
+        """The log of this request; None for somebody who is not tracked by it."""
         if visit.is_opted_out or not caller.counts:
-            return None
+            yield None
+            return
         session = sessions.resume(connection, visit, now_ms)
         if session is None:
             # The background worker has ended it since this request arrived.
-            self._begin_what_is_needed(connection, visit, caller, now_ms)
+            self._arrivals.begin_what_is_needed(connection, visit, caller, now_ms)
             session = sessions.resume(connection, visit, now_ms)
         epoch = intents.epoch(connection, visit.id)
         if session is None or epoch == Epoch(None, None):
-            return None
-        return EventLog(
-            connection=connection,
-            workspace_id=visit.workspace_id,
-            visit_id=visit.id,
-            device_stamp=visit.device_stamp,
-            epoch=epoch,
+            yield None
+            return
+        with event_log(
+            self._tracker,
+            connection,
+            visit,
             session=session,
             request_id=caller.request_id,
             now_ms=now_ms,
-        )
-
-    def _needs(self, connection: Connection, visit: Visit) -> "_Needs":
-        now_ms = self._clock()
-        owed = intents.pending(connection, visit.id)
-        is_due = bool(owed) and owed[0].next_attempt_ms <= now_ms
-        if visit.is_opted_out:
-            return _Needs(session=False, user=False, calls=is_due, over=None)
-        live = sessions.live(connection, visit.workspace_id, visit.device_stamp)
-        has_session = live is not None and not live.is_over(now_ms)
-        # A session that starts identifies anew, unless a call that is owed will say who it is.
-        needs_user = not owed and (not has_session or visit.current_mpid is None)
-        return _Needs(
-            session=not has_session,
-            user=needs_user,
-            calls=is_due,
-            over=live if not has_session else None,
-        )
-
-    def _begin_what_is_needed(
-        self, connection: Connection, visit: Visit, caller: Caller, now_ms: int
-    ) -> bool:
-        """Returns whether a call is due now."""
-        needs = self._needs(connection, visit)
-        if needs.over is not None:
-            self._end_session(connection, needs.over, caller.request_id, now_ms)
-        if needs.user:
-            known: Mapping[str, str | None] = {}
-            if visit.customer_id is not None:
-                known = identities_of(connection, self._workspace_id, visit.customer_id)
-            present = {name: value for name, value in known.items() if value}
-            intents.owe(
-                connection,
-                self._workspace_id,
-                visit.id,
-                action="identify",
-                identities=present,
-                now_ms=now_ms,
-            )
-        if needs.session:
-            session = sessions.start(connection, visit, caller.user_agent, now_ms)
-            log = EventLog(
-                connection=connection,
-                workspace_id=visit.workspace_id,
-                visit_id=visit.id,
-                device_stamp=visit.device_stamp,
-                epoch=intents.epoch(connection, visit.id),
-                session=session,
-                request_id=caller.request_id,
-                now_ms=now_ms,
-            )
-            self._tracker.log(log, SessionStart())
-            self._tracker.hand_over(log)
-            sessions.keep_sequence(connection, session)
-        return needs.user or needs.calls
-
-    def _end_session(
-        self, connection: Connection, session: StoredSession, request_id: str, now_ms: int
-    ) -> None:
-        log = EventLog(
-            connection=connection,
-            workspace_id=session.workspace_id,
-            visit_id=session.visit_id,
-            device_stamp=session.device_stamp,
-            epoch=intents.epoch(connection, session.visit_id),
-            session=session.open,
-            request_id=request_id,
-            now_ms=now_ms,
-        )
-        if log.epoch != Epoch(None, None):
-            self._tracker.log(
-                log, SessionEnd(session.duration_ms), happened_at_ms=session.last_activity_ms
-            )
-            self._tracker.hand_over(log)
-        sessions.end(connection, session.open, session.last_activity_ms)
+            epoch=epoch,
+        ) as log:
+            yield log
 
     def _owe(self, step: Step, action: intents.Action, identities: dict[str, str | None]) -> None:
         intent_id = intents.owe(
@@ -421,43 +334,11 @@ class Visitors:
             step.log.epoch = Epoch(None, intent_id)
 
 
-@dataclass(frozen=True)
-class _Needs:
-    session: bool
-    user: bool
-    calls: bool
-    over: StoredSession | None
-
-    @property
-    def writing(self) -> bool:
-        return self.session or self.user
-
-    @property
-    def anything(self) -> bool:
-        return self.writing or self.calls
-
-
-def identities_of(
-    connection: Connection, workspace_id: str, customer_id: str
-) -> dict[str, str | None]:
-    """The identities by which a customer is known; null for those that they do not have."""
-    row = connection.execute(
-        _CUSTOMER, {"workspace": workspace_id, "customer": customer_id}
-    ).one_or_none()
-    if row is None:
-        return {CUSTOMER_ID: customer_id}
-    return {CUSTOMER_ID: customer_id, EMAIL: row.email, MOBILE_NUMBER: row.phone or None}
-
-
 def new_csrf_secret() -> str:
     """What Flask-WTF keeps in the session, made beforehand so that a first page writes once."""
     return secrets.token_hex(20)
 
 
-_CUSTOMER = select(customers.c.email, customers.c.phone).where(
-    customers.c.workspace_id == bindparam("workspace"),
-    customers.c.customer_id == bindparam("customer"),
-)
 _STANDING = select(device_users.c.mpid, device_users.c.is_logged_in).where(
     device_users.c.workspace_id == bindparam("workspace"),
     device_users.c.stamp == bindparam("stamp"),

@@ -1,0 +1,45 @@
+"""Opens the log into which one request's events are written, and closes it whole."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from higgs_shop.tracker import Epoch, EventLog, OpenSession, Tracker
+from higgs_shop.visitors import intents, sessions
+from higgs_shop.visitors.visits import Visit
+
+
+@contextmanager
+def event_log(
+    tracker: Tracker,
+    connection: Connection,
+    visit: Visit,
+    *,
+    session: OpenSession,
+    request_id: str,
+    now_ms: int,
+    epoch: Epoch | None = None,
+) -> Iterator[EventLog]:
+    """A visit's log inside a write transaction.
+
+    At the end of the block its attributed events are handed to the outbox, together and in order,
+    and the session remembers how many it has.
+
+    Args:
+        epoch: under whom events are logged; by default, whoever is current or awaited now.
+    """
+    log = EventLog(
+        connection=connection,
+        workspace_id=visit.workspace_id,
+        visit_id=visit.id,
+        device_stamp=visit.device_stamp,
+        epoch=epoch or intents.epoch(connection, visit.id),
+        session=session,
+        request_id=request_id,
+        now_ms=now_ms,
+    )
+    yield log
+    if log.logged:
+        tracker.hand_over(log)
+        sessions.keep_sequence(connection, session)
