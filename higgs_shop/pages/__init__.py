@@ -20,18 +20,20 @@ from higgs_shop.pages import (
     x_ray,
 )
 from higgs_shop.pages.current_visitor import load_signed_in
+from higgs_shop.pages.error_pages import add_error_pages
+from higgs_shop.pages.gate import add_gate
 from higgs_shop.pages.page_context import add_page_context
-from higgs_shop.pages.parts import keep_parts, parts
-from higgs_shop.pages.visit_session import VisitSession, VisitSessionInterface
+from higgs_shop.pages.parts import keep_parts
+from higgs_shop.pages.visit_session import VisitSessionInterface
 
 __all__ = [
     "BLUEPRINTS",
-    "VisitSession",
     "VisitSessionInterface",
+    "add_error_pages",
+    "add_gate",
     "add_page_context",
     "keep_parts",
     "load_signed_in",
-    "parts",
 ]
 
 BLUEPRINTS = (

@@ -15,13 +15,13 @@ from higgs_shop.tracker.events import (
     UserAttributeChange,
     UserIdentityChange,
 )
+from higgs_shop.tracker.people import attributes_of
 from higgs_shop.tracker.tracker import (
     Epoch,
     EventLog,
     LoggedEvent,
     OpenSession,
     Tracker,
-    attributes_of,
     discard_unattributed,
     events_of_visit,
 )

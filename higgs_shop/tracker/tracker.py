@@ -6,14 +6,10 @@ still out. Under a user it gets its place in that person's queue at once; under 
 here before or comes after.
 """
 
-import functools
-import inspect
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -21,17 +17,15 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from higgs_shop import outbox
 from higgs_shop.clock import Clock
 from higgs_shop.tables import (
-    device_users,
     events,
     sessions,
-    user_attributes,
     visits,
 )
-from higgs_shop.tracker.batch import KnownIdentity, Person, SessionFacts, batch_body, event_data
+from higgs_shop.tracker.batch import Person, SessionFacts, batch_body, event_data
+from higgs_shop.tracker.code_place import code_place
 from higgs_shop.tracker.events import Event
-from higgs_shop.upsert import upserting
+from higgs_shop.tracker.people import read_person, set_user_attribute
 
-_PACKAGE = Path(__file__).parent.parent
 TRACKS_FOR_ITS_CALLER = True
 
 
@@ -152,7 +146,7 @@ class Tracker:
         )
         mpid = log.epoch.mpid
         if mpid is not None and event.event_type == "user_attribute_change":
-            data = _set_user_attribute(log.connection, log.workspace_id, mpid, data)
+            data = set_user_attribute(log.connection, log.workspace_id, mpid, data)
             log.person = None
         log.session.last_sequence += 1
         (event_id,) = log.connection.execute(
@@ -169,14 +163,14 @@ class Tracker:
                 "name": event.name,
                 "data": data,
                 "source_message_id": message_id,
-                "code_place": _code_place(),
+                "code_place": code_place(),
                 "logged_at_ms": at_ms,
             },
         ).one()
         log.logged.append(event_id)
         if mpid is not None:
             if log.person is None or log.person.mpid != mpid:
-                log.person = _person(log.connection, log.workspace_id, log.device_stamp, mpid)
+                log.person = read_person(log.connection, log.workspace_id, log.device_stamp, mpid)
             log.attributed.append(
                 AttributedEvent(
                     event_id,
@@ -211,10 +205,10 @@ class Tracker:
         for row in waiting:
             data = row.data
             if row.event_type == "user_attribute_change":
-                data = _set_user_attribute(connection, workspace_id, mpid, data)
+                data = set_user_attribute(connection, workspace_id, mpid, data)
                 person = None
             connection.execute(_ATTRIBUTE_EVENT, {"event": row.id, "to": mpid, "as_data": data})
-            person = person or _person(connection, workspace_id, row.device_stamp, mpid)
+            person = person or read_person(connection, workspace_id, row.device_stamp, mpid)
             session = SessionFacts(row.session_uuid, row.started_at_ms, row.user_agent)
             attributed.append(
                 AttributedEvent(
@@ -264,12 +258,6 @@ def events_of_visit(
         _EVENTS_OF_VISIT, {"workspace": workspace_id, "visit": visit_id, "most": most}
     )
     return [LoggedEvent(**row._mapping) for row in rows]
-
-
-def attributes_of(connection: Connection, workspace_id: str, mpid: int) -> dict[str, Any]:
-    """A person's user attributes, by name."""
-    rows = connection.execute(_ATTRIBUTES, {"workspace": workspace_id, "mpid": mpid})
-    return {row.name: row.value for row in rows}
 
 
 def discard_unattributed(connection: Connection, workspace_id: str, device_stamp: str) -> int:
@@ -337,19 +325,6 @@ _EVENTS_OF_VISIT = (
     .order_by(events.c.id.desc())
     .limit(bindparam("most"))
 )
-_IDENTITIES = select(device_users.c.identities).where(
-    device_users.c.workspace_id == bindparam("workspace"),
-    device_users.c.stamp == bindparam("stamp"),
-    device_users.c.mpid == bindparam("mpid"),
-)
-_ATTRIBUTES = (
-    select(user_attributes.c.name, user_attributes.c.value)
-    .where(
-        user_attributes.c.workspace_id == bindparam("workspace"),
-        user_attributes.c.mpid == bindparam("mpid"),
-    )
-    .order_by(user_attributes.c.name)
-)
 
 
 def _id_of(workspace_id: str, event_type: str, once: str) -> str:
@@ -359,52 +334,3 @@ def _id_of(workspace_id: str, event_type: str, once: str) -> str:
 def _is_logged(log: EventLog, message_id: str) -> bool:
     names = {"workspace": log.workspace_id, "message": message_id}
     return log.connection.execute(_IS_LOGGED, names).first() is not None
-
-
-def _person(connection: Connection, workspace_id: str, stamp: str, mpid: int) -> Person:
-    stored = connection.execute(
-        _IDENTITIES, {"workspace": workspace_id, "stamp": stamp, "mpid": mpid}
-    ).scalar_one_or_none()
-    identities = [
-        KnownIdentity(identity_type, known["value"], known["set_at_ms"])
-        for identity_type, known in sorted((stored or {}).items())
-    ]
-    return Person(mpid, identities, attributes_of(connection, workspace_id, mpid))
-
-
-def _set_user_attribute(
-    connection: Connection, workspace_id: str, mpid: int, data: dict[str, Any]
-) -> dict[str, Any]:
-    name, new = data["user_attribute_name"], data["new"]
-    known = attributes_of(connection, workspace_id, mpid)
-    set_at_ms = data["timestamp_unixtime_ms"]
-    connection.execute(
-        upserting(connection, user_attributes)
-        .values(workspace_id=workspace_id, mpid=mpid, name=name, value=new, set_at_ms=set_at_ms)
-        .on_conflict_do_update(
-            index_elements=["workspace_id", "mpid", "name"],
-            set_={"value": new, "set_at_ms": set_at_ms},
-        )
-    )
-    return {**data, "old": known.get(name), "is_new_attribute": name not in known}
-
-
-def _code_place() -> str:
-    """The line that logged the event, "package/file.py:41".
-
-    Modules that only pass events on say so with a TRACKS_FOR_ITS_CALLER of their own.
-    """
-    frame: FrameType | None = inspect.currentframe()
-    while frame is not None and "TRACKS_FOR_ITS_CALLER" in frame.f_globals:
-        frame = frame.f_back
-    if frame is None:
-        return ""
-    return f"{_short_name(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
-@functools.cache
-def _short_name(file_name: str) -> str:
-    place = Path(file_name)
-    if not place.is_relative_to(_PACKAGE):
-        return place.name
-    return place.relative_to(_PACKAGE.parent).as_posix()

@@ -1,0 +1,63 @@
+"""What is known of the person whose event it is: identities as this device knows them, attributes."""
+
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from higgs_shop.tables import device_users, user_attributes
+from higgs_shop.tracker.batch import KnownIdentity, Person
+from higgs_shop.upsert import upserting
+
+
+def read_person(connection: Connection, workspace_id: str, stamp: str, mpid: int) -> Person:
+    """Who this is, as known now on the device with this stamp."""
+    stored = connection.execute(
+        _IDENTITIES, {"workspace": workspace_id, "stamp": stamp, "mpid": mpid}
+    ).scalar_one_or_none()
+    identities = [
+        KnownIdentity(identity_type, known["value"], known["set_at_ms"])
+        for identity_type, known in sorted((stored or {}).items())
+    ]
+    return Person(mpid, identities, attributes_of(connection, workspace_id, mpid))
+
+
+def attributes_of(connection: Connection, workspace_id: str, mpid: int) -> dict[str, Any]:
+    """A person's user attributes, by name."""
+    rows = connection.execute(_ATTRIBUTES, {"workspace": workspace_id, "mpid": mpid})
+    return {row.name: row.value for row in rows}
+
+
+def set_user_attribute(
+    connection: Connection, workspace_id: str, mpid: int, data: dict[str, Any]
+) -> dict[str, Any]:
+    """Keep the new value of a `user_attribute_change`.
+
+    Returns: the event's data, completed with the old value and whether the attribute is new.
+    """
+    name, new = data["user_attribute_name"], data["new"]
+    known = attributes_of(connection, workspace_id, mpid)
+    set_at_ms = data["timestamp_unixtime_ms"]
+    connection.execute(
+        upserting(connection, user_attributes)
+        .values(workspace_id=workspace_id, mpid=mpid, name=name, value=new, set_at_ms=set_at_ms)
+        .on_conflict_do_update(
+            index_elements=["workspace_id", "mpid", "name"],
+            set_={"value": new, "set_at_ms": set_at_ms},
+        )
+    )
+    return {**data, "old": known.get(name), "is_new_attribute": name not in known}
+
+
+_IDENTITIES = select(device_users.c.identities).where(
+    device_users.c.workspace_id == bindparam("workspace"),
+    device_users.c.stamp == bindparam("stamp"),
+    device_users.c.mpid == bindparam("mpid"),
+)
+_ATTRIBUTES = (
+    select(user_attributes.c.name, user_attributes.c.value)
+    .where(
+        user_attributes.c.workspace_id == bindparam("workspace"),
+        user_attributes.c.mpid == bindparam("mpid"),
+    )
+    .order_by(user_attributes.c.name)
+)
