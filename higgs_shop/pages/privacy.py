@@ -1,5 +1,7 @@
 """Saying no to being tracked, and yes again."""
 
+from urllib.parse import urlsplit
+
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
@@ -16,7 +18,8 @@ def show() -> str:
     """What is tracked, and the choice."""
     with stepping() as step:
         step.screen_view("Privacy")
-    return render_template("pages/privacy.html")
+    webhook_host = urlsplit(parts().output.url).hostname
+    return render_template("pages/privacy.html", webhook_host=webhook_host)
 
 
 @bp.post("/privacy/opt-out")
