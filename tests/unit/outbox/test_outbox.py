@@ -161,7 +161,8 @@ def test_numbers_follow_the_order_of_commits_and_a_claim_waits_for_nobody(
 
 
 def test_a_claim_takes_one_mailbox_in_sequence_and_at_most_so_many(database: Database) -> None:
-    fill(database, ADA, BOB, ADA, ADA)
+    fill(database, ADA, now_ms=NOW_MS - 1)
+    fill(database, BOB, ADA, ADA)
 
     claimed = must_claim(database, most=2)
 
