@@ -71,6 +71,7 @@ profiles = Table(
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
     _ms("created_at_ms"),
     _ms("last_seen_ms"),
+    sqlite_with_rowid=False,
 )
 
 profile_identities = Table(
@@ -101,7 +102,6 @@ identity_decisions = Table(
     Column("steps", _Json, nullable=False),
     _ms("decided_at_ms"),
     Index(None, "workspace_id", "request_id"),
-    Index(None, "workspace_id", "mpid"),
     sqlite_autoincrement=True,
 )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from higgs_shop.tables import device_users, user_attributes
 from higgs_shop.tracker.batch import KnownIdentity, Person
@@ -10,15 +10,19 @@ from higgs_shop.upsert import upserting
 
 
 def read_person(connection: Connection, workspace_id: str, stamp: str, mpid: int) -> Person:
-    """Who this is, as known now on the device with this stamp."""
-    stored = connection.execute(
-        _IDENTITIES, {"workspace": workspace_id, "stamp": stamp, "mpid": mpid}
-    ).scalar_one_or_none()
-    identities = [
-        KnownIdentity(identity_type, known["value"], known["set_at_ms"])
-        for identity_type, known in sorted((stored or {}).items())
-    ]
-    return Person(mpid, identities, attributes_of(connection, workspace_id, mpid))
+    """Who this is, as known now on the device with this stamp, where they were seen before."""
+    rows = connection.execute(
+        _PERSON, {"workspace": workspace_id, "stamp": stamp, "mpid": mpid}
+    ).all()
+    known = rows[0].identities if rows else {}
+    return Person(
+        mpid,
+        [
+            KnownIdentity(identity_type, identity["value"], identity["set_at_ms"])
+            for identity_type, identity in sorted(known.items())
+        ],
+        {row.name: row.value for row in rows if row.name is not None},
+    )
 
 
 def attributes_of(connection: Connection, workspace_id: str, mpid: int) -> dict[str, Any]:
@@ -48,10 +52,21 @@ def set_user_attribute(
     return {**data, "old": known.get(name), "is_new_attribute": name not in known}
 
 
-_IDENTITIES = select(device_users.c.identities).where(
-    device_users.c.workspace_id == bindparam("workspace"),
-    device_users.c.stamp == bindparam("stamp"),
-    device_users.c.mpid == bindparam("mpid"),
+_PERSON = (
+    select(device_users.c.identities, user_attributes.c.name, user_attributes.c.value)
+    .outerjoin(
+        user_attributes,
+        and_(
+            user_attributes.c.workspace_id == device_users.c.workspace_id,
+            user_attributes.c.mpid == device_users.c.mpid,
+        ),
+    )
+    .where(
+        device_users.c.workspace_id == bindparam("workspace"),
+        device_users.c.stamp == bindparam("stamp"),
+        device_users.c.mpid == bindparam("mpid"),
+    )
+    .order_by(user_attributes.c.name)
 )
 _ATTRIBUTES = (
     select(user_attributes.c.name, user_attributes.c.value)

@@ -20,6 +20,7 @@ def event_log(
     request_id: str,
     now_ms: int,
     epoch: Epoch | None = None,
+    is_activity: bool = False,
 ) -> Iterator[EventLog]:
     """A visit's log inside a write transaction.
 
@@ -28,6 +29,7 @@ def event_log(
 
     Args:
         epoch: under whom events are logged; by default, whoever is current or awaited now.
+        is_activity: whether the visitor is doing something, which keeps the session alive.
     """
     log = EventLog(
         connection=connection,
@@ -42,4 +44,7 @@ def event_log(
     yield log
     if log.logged:
         tracker.hand_over(log)
+    if is_activity:
+        sessions.keep_activity(connection, session, visit_id=visit.id, now_ms=now_ms)
+    elif log.logged:
         sessions.keep_sequence(connection, session)

@@ -80,18 +80,19 @@ def start(connection: Connection, visit: Visit, user_agent: str, now_ms: int) ->
     return OpenSession(session_id, facts, last_sequence=0)
 
 
-def resume(connection: Connection, visit: Visit, now_ms: int) -> OpenSession | None:
-    """The live session, marked as active now; None when there is none. Locks it on PostgreSQL."""
-    row = connection.execute(
-        _RESUME,
+def keep_activity(
+    connection: Connection, session: OpenSession, *, visit_id: int, now_ms: int
+) -> None:
+    """Remember that the visit was active in the session now, and how many events that makes."""
+    connection.execute(
+        _KEEP_ACTIVITY,
         {
-            "workspace": visit.workspace_id,
-            "stamp": visit.device_stamp,
-            "visit": visit.id,
+            "session": session.id,
+            "last": session.last_sequence,
+            "active": visit_id,
             "now": now_ms,
         },
-    ).one_or_none()
-    return None if row is None else _stored(row).open
+    )
 
 
 def keep_sequence(connection: Connection, session: OpenSession) -> None:
@@ -137,11 +138,14 @@ _SILENT = (
     .order_by(sessions.c.last_activity_ms)
     .limit(bindparam("most"))
 )
-_RESUME = (
+_KEEP_ACTIVITY = (
     update(sessions)
-    .where(_IS_LIVE)
-    .values(last_activity_ms=bindparam("now"), visit_id=bindparam("visit"))
-    .returning(*_COLUMNS)
+    .where(sessions.c.id == bindparam("session"))
+    .values(
+        last_sequence=bindparam("last"),
+        last_activity_ms=bindparam("now"),
+        visit_id=bindparam("active"),
+    )
 )
 _KEEP_SEQUENCE = (
     update(sessions)

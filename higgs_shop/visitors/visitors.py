@@ -301,11 +301,11 @@ class Visitors:
         if visit.is_opted_out or not caller.counts:
             yield None
             return
-        session = sessions.resume(connection, visit, now_ms)
+        session = sessions.live(connection, visit.workspace_id, visit.device_stamp)
         if session is None:
             # The background worker has ended it since this request arrived.
             self._arrivals.begin_what_is_needed(connection, visit, caller, now_ms)
-            session = sessions.resume(connection, visit, now_ms)
+            session = sessions.live(connection, visit.workspace_id, visit.device_stamp)
         epoch = intents.epoch(connection, visit.id)
         if session is None or epoch == Epoch(None, None):
             yield None
@@ -314,10 +314,11 @@ class Visitors:
             self._tracker,
             connection,
             visit,
-            session=session,
+            session=session.open,
             request_id=caller.request_id,
             now_ms=now_ms,
             epoch=epoch,
+            is_activity=True,
         ) as log:
             yield log
 

@@ -150,12 +150,6 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
-        "ix_identity_decisions_workspace_id_mpid",
-        "identity_decisions",
-        ["workspace_id", "mpid"],
-        unique=False,
-    )
-    op.create_index(
         "ix_identity_decisions_workspace_id_request_id",
         "identity_decisions",
         ["workspace_id", "request_id"],
@@ -274,6 +268,7 @@ def upgrade() -> None:
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_profiles"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "user_attributes",
@@ -403,12 +398,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     )
-    op.create_index(
-        "ix_identity_intents_visit_id",
-        "identity_intents",
-        ["visit_id"],
-        unique=False,
-    )
+    op.create_index("ix_identity_intents_visit_id", "identity_intents", ["visit_id"], unique=False)
     op.create_table(
         "sessions",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
