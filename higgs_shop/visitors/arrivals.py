@@ -12,6 +12,7 @@ from higgs_shop.clock import Clock
 from higgs_shop.tracker import Epoch, SessionEnd, SessionStart, Tracker
 from higgs_shop.visitors import intents, sessions, visits
 from higgs_shop.visitors.event_log import event_log
+from higgs_shop.visitors.footing import footing
 from higgs_shop.visitors.identities import identities_of
 from higgs_shop.visitors.sessions import StoredSession
 from higgs_shop.visitors.visits import Visit
@@ -42,14 +43,15 @@ class Arrivals:
     def needs(self, connection: Connection, visit: Visit) -> "Needs":
         """What has to be there before the visit's events can be logged."""
         now_ms = self._clock()
-        owed = intents.pending(connection, visit.id)
-        is_due = bool(owed) and owed[0].next_attempt_ms <= now_ms
+        stands = footing(connection, visit)
+        is_owed = stands.next_call_ms is not None
+        is_due = stands.next_call_ms is not None and stands.next_call_ms <= now_ms
         if visit.is_opted_out:
             return Needs(session=False, user=False, calls=is_due, over=None)
-        live = sessions.live(connection, visit.workspace_id, visit.device_stamp)
+        live = stands.session
         has_session = live is not None and not live.is_over(now_ms)
         # A session that starts identifies anew, unless a call that is owed will say who it is.
-        needs_user = not owed and (not has_session or visit.current_mpid is None)
+        needs_user = not is_owed and (not has_session or visit.current_mpid is None)
         return Needs(
             session=not has_session,
             user=needs_user,

@@ -45,19 +45,19 @@ def live(connection: Connection, workspace_id: str, device_stamp: str) -> Stored
     row = connection.execute(
         _LIVE, {"workspace": workspace_id, "stamp": device_stamp}
     ).one_or_none()
-    return None if row is None else _stored(row)
+    return None if row is None else stored(row)
 
 
 def latest_of_visit(connection: Connection, visit_id: int) -> StoredSession | None:
     """The visit's newest session, ended or not."""
     row = connection.execute(_LATEST_OF_VISIT, {"visit": visit_id}).one_or_none()
-    return None if row is None else _stored(row)
+    return None if row is None else stored(row)
 
 
 def silent(connection: Connection, now_ms: int, *, most: int = 100) -> list[StoredSession]:
     """Sessions that are over and whose end nobody has written yet, oldest first."""
     rows = connection.execute(_SILENT, {"before": now_ms - SILENCE_MS, "most": most})
-    return [_stored(row) for row in rows]
+    return [stored(row) for row in rows]
 
 
 def start(connection: Connection, visit: Visit, user_agent: str, now_ms: int) -> OpenSession:
@@ -109,7 +109,7 @@ def end(connection: Connection, session: OpenSession, ended_at_ms: int) -> None:
     )
 
 
-_COLUMNS = (
+COLUMNS = (
     sessions.c.id,
     sessions.c.workspace_id,
     sessions.c.device_stamp,
@@ -125,15 +125,15 @@ _IS_LIVE = (
     & (sessions.c.device_stamp == bindparam("stamp"))
     & sessions.c.ended_at_ms.is_(None)
 )
-_LIVE = select(*_COLUMNS).where(_IS_LIVE)
+_LIVE = select(*COLUMNS).where(_IS_LIVE)
 _LATEST_OF_VISIT = (
-    select(*_COLUMNS)
+    select(*COLUMNS)
     .where(sessions.c.visit_id == bindparam("visit"))
     .order_by(sessions.c.id.desc())
     .limit(1)
 )
 _SILENT = (
-    select(*_COLUMNS)
+    select(*COLUMNS)
     .where(sessions.c.ended_at_ms.is_(None), sessions.c.last_activity_ms <= bindparam("before"))
     .order_by(sessions.c.last_activity_ms)
     .limit(bindparam("most"))
@@ -154,7 +154,8 @@ _KEEP_SEQUENCE = (
 )
 
 
-def _stored(row: Any) -> StoredSession:
+def stored(row: Any) -> StoredSession:
+    """A session from a row that has COLUMNS."""
     facts = SessionFacts(row.session_uuid, row.started_at_ms, row.user_agent)
     return StoredSession(
         open=OpenSession(row.id, facts, row.last_sequence),

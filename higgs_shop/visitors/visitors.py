@@ -27,6 +27,7 @@ from higgs_shop.tracker import (
 from higgs_shop.visitors import intents, sessions, submissions, visits
 from higgs_shop.visitors.arrivals import Arrivals, Caller
 from higgs_shop.visitors.event_log import event_log
+from higgs_shop.visitors.footing import footing
 from higgs_shop.visitors.identities import identities_of
 from higgs_shop.visitors.intents import Intent
 from higgs_shop.visitors.owed_calls import OwedCalls
@@ -301,23 +302,22 @@ class Visitors:
         if visit.is_opted_out or not caller.counts:
             yield None
             return
-        session = sessions.live(connection, visit.workspace_id, visit.device_stamp)
-        if session is None:
+        stands = footing(connection, visit)
+        if stands.session is None:
             # The background worker has ended it since this request arrived.
             self._arrivals.begin_what_is_needed(connection, visit, caller, now_ms)
-            session = sessions.live(connection, visit.workspace_id, visit.device_stamp)
-        epoch = intents.epoch(connection, visit.id)
-        if session is None or epoch == Epoch(None, None):
+            stands = footing(connection, visit)
+        if stands.session is None or stands.epoch == Epoch(None, None):
             yield None
             return
         with event_log(
             self._tracker,
             connection,
             visit,
-            session=session.open,
+            session=stands.session.open,
             request_id=caller.request_id,
             now_ms=now_ms,
-            epoch=epoch,
+            epoch=stands.epoch,
             is_activity=True,
         ) as log:
             yield log

@@ -1,0 +1,66 @@
+"""Where a visit stands, in one query: asked at every page, twice."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from higgs_shop.tables import identity_intents as intents
+from higgs_shop.tables import sessions as session_table
+from higgs_shop.tables import visits
+from higgs_shop.tracker import Epoch
+from higgs_shop.visitors import sessions
+from higgs_shop.visitors.sessions import StoredSession
+from higgs_shop.visitors.visits import Visit
+
+
+@dataclass(frozen=True)
+class Footing:
+    """What decides whether and under whom a visit's events can be logged.
+
+    Attributes:
+        session: the device's session that has not ended yet, though it may be over.
+        epoch: under whom events are logged now.
+        next_call_ms: when the next identity call is due; None when none is owed.
+    """
+
+    session: StoredSession | None
+    epoch: Epoch
+    next_call_ms: int | None
+
+
+def footing(connection: Connection, visit: Visit) -> Footing:
+    """Where the visit stands now."""
+    row = connection.execute(_FOOTING, {"visit": visit.id}).one()
+    awaited = row.awaited_intent_id
+    return Footing(
+        session=None if row.id is None else sessions.stored(row),
+        epoch=Epoch(row.current_mpid, None) if awaited is None else Epoch(None, awaited),
+        next_call_ms=row.next_call_ms,
+    )
+
+
+_OF_VISIT = (intents.c.visit_id == visits.c.id) & (intents.c.state == "pending")
+_FOOTING = (
+    select(
+        visits.c.current_mpid,
+        # A modify never changes who somebody is, so nothing waits for it.
+        select(func.max(intents.c.id))
+        .where(_OF_VISIT, intents.c.action != "modify")
+        .scalar_subquery()
+        .label("awaited_intent_id"),
+        select(intents.c.next_attempt_ms)
+        .where(_OF_VISIT)
+        .order_by(intents.c.id)
+        .limit(1)
+        .scalar_subquery()
+        .label("next_call_ms"),
+        *sessions.COLUMNS,
+    )
+    .outerjoin(
+        session_table,
+        (session_table.c.workspace_id == visits.c.workspace_id)
+        & (session_table.c.device_stamp == visits.c.device_stamp)
+        & session_table.c.ended_at_ms.is_(None),
+    )
+    .where(visits.c.id == bindparam("visit"))
+)
