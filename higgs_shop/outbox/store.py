@@ -7,7 +7,7 @@ claiming leases it, so that two senders never work on one person's messages at o
 
 import secrets
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -50,7 +50,7 @@ def enqueue(
     drafts: Sequence[Draft],
     now_ms: int,
     new_webhook_id: Callable[[], str] = new_webhook_id,
-) -> list[Message]:
+) -> int:
     """Put events into their MPID's mailbox, inside the write transaction of what caused them.
 
     Messages and change are kept together, or not at all. The first attempt is due at once.
@@ -63,8 +63,9 @@ def enqueue(
         drafts: one at least.
         now_ms: when.
         new_webhook_id: makes an id that no message of any workspace has.
+    Returns: the sequence number of the last one.
     """
-    last_sequence = connection.execute(
+    last_sequence: int = connection.execute(
         _next_sequences[connection.dialect.name],
         {
             "workspace_id": workspace_id,
@@ -88,8 +89,8 @@ def enqueue(
                 "next_attempt_ms": now_ms,
             }
         )
-    ids = connection.execute(_insert_messages, rows).scalars()
-    return [_enqueued(message_id, row) for message_id, row in zip(ids, rows, strict=True)]
+    connection.execute(_insert_messages, rows)
+    return last_sequence
 
 
 def claim_due(
@@ -171,11 +172,6 @@ def backlog(connection: Connection, workspace_id: str) -> Backlog:
     return Backlog(waiting=row.waiting, oldest_enqueued_at_ms=row.oldest_enqueued_at_ms)
 
 
-def _enqueued(message_id: int, row: Mapping[str, Any]) -> Message:
-    facts = {name: value for name, value in row.items() if name != "next_attempt_ms"}
-    return Message(id=message_id, attempts=0, **facts)
-
-
 def _message_state(row: RowMapping) -> MessageState:
     return MessageState(
         state=row["state"],
@@ -231,11 +227,7 @@ _next_sequences: Final = {
     "postgresql": _upsert(postgresql.insert),
 }
 
-_insert_messages: Final = (
-    insert(messages)
-    .values(state="waiting", attempts=0)
-    .returning(messages.c.id, sort_by_parameter_order=True)
-)
+_insert_messages: Final = insert(messages).values(state="waiting", attempts=0)
 
 _this_mailbox: Final = (
     mailboxes.c.workspace_id == bindparam("of_workspace"),
