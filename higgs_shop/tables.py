@@ -101,8 +101,10 @@ identity_decisions = Table(
     Column("answer", _Json, nullable=False),
     Column("steps", _Json, nullable=False),
     _ms("decided_at_ms"),
-    Index(None, "workspace_id", "request_id"),
-    sqlite_autoincrement=True,
+    # A call is decided once, however often it is sent.
+    UniqueConstraint(
+        "workspace_id", "request_id", "request_digest", name="uq_identity_decisions_request"
+    ),
 )
 
 # ── what the shop knows · owner: shop ────────────────────────────────────────────────────────────

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.idsync_service.profiles import Profile
 from higgs_shop.tables import identity_decisions
@@ -80,26 +81,31 @@ _ANSWER_OF_REPEATED: Final = (
         identity_decisions.c.workspace_id == bindparam("workspace_id"),
         identity_decisions.c.request_id == bindparam("request_id"),
         identity_decisions.c.request_digest == bindparam("request_digest"),
-        identity_decisions.c.action == bindparam("action"),
     )
     .limit(1)
 )
-_STORE: Final = insert(identity_decisions).inline()
+_STORE: Final = {
+    dialect.__name__.rpartition(".")[2]: dialect.insert(identity_decisions)
+    .on_conflict_do_nothing()
+    .execution_options(preserve_rowcount=True)
+    for dialect in (sqlite, postgresql)
+}
+
+
+class Repeated(Exception):
+    """The same call, with the same request id, was answered before."""
 
 
 def answer_of_repeated(
     connection: Connection, workspace_id: str, call: Call
 ) -> dict[str, Any] | None:
     """What the same call was answered before, or None when it is new."""
-    if call.request_id is None:
-        return None
     answer: dict[str, Any] | None = connection.execute(
         _ANSWER_OF_REPEATED,
         {
             "workspace_id": workspace_id,
             "request_id": call.request_id,
             "request_digest": call.digest,
-            "action": call.action,
         },
     ).scalar()
     return answer
@@ -115,9 +121,12 @@ def store(
     steps: Sequence[Step],
     decided_at_ms: int,
 ) -> None:
-    """Write a decision down, with the answer that is about to be given."""
-    connection.execute(
-        _STORE,
+    """Write a decision down, with the answer that is about to be given.
+
+    Raises: Repeated; nothing of this transaction may then be kept.
+    """
+    stored = connection.execute(
+        _STORE[connection.dialect.name],
         {
             "workspace_id": workspace_id,
             "action": call.action,
@@ -132,3 +141,5 @@ def store(
             "decided_at_ms": decided_at_ms,
         },
     )
+    if stored.rowcount == 0:
+        raise Repeated

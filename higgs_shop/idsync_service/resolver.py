@@ -14,7 +14,7 @@ from higgs_shop.identity_types import DEVICE_IDENTITY_TYPES
 from higgs_shop.idsync_service import decisions, profiles
 from higgs_shop.idsync_service.changes import Changes
 from higgs_shop.idsync_service.decisions import Call, Step, listed
-from higgs_shop.idsync_service.errors import BadRequest, ProfileNotFound
+from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, ProfileNotFound
 from higgs_shop.idsync_service.messages import (
     IdentityChange,
     IdentityRequest,
@@ -134,14 +134,29 @@ class Resolver:
         identities: Collection[tuple[str, str]],
         decide: Callable[[Loaded, Callable[[], Profile]], Decision],
     ) -> Answer:
+        try:
+            return self._decide_and_store(workspace, call, identities, decide)
+        except (decisions.Repeated, IdSyncError):
+            # A call that is sent again is rare: it is found out by storing its decision once more, or
+            # by what the first time has changed. Either way all of this time is taken back.
+            with self._database.read() as connection:
+                answer = decisions.answer_of_repeated(connection, workspace.id, call)
+            if answer is None:
+                raise
+            return answer
+
+    def _decide_and_store(
+        self,
+        workspace: Workspace,
+        call: Call,
+        identities: Collection[tuple[str, str]],
+        decide: Callable[[Loaded, Callable[[], Profile]], Decision],
+    ) -> Answer:
         with self._database.write() as connection:
             if not self._database.is_sqlite:
                 profiles.lock(
                     connection, workspace.id, identities, call.previous_mpid, call.request_id
                 )
-            repeated = decisions.answer_of_repeated(connection, workspace.id, call)
-            if repeated is not None:
-                return repeated
             now_ms = self._clock()
             loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
             decision = decide(

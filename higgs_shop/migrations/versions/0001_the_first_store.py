@@ -147,13 +147,9 @@ def upgrade() -> None:
         sa.Column("steps", _JSON, nullable=False),
         sa.Column("decided_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_identity_decisions"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index(
-        "ix_identity_decisions_workspace_id_request_id",
-        "identity_decisions",
-        ["workspace_id", "request_id"],
-        unique=False,
+        sa.UniqueConstraint(
+            "workspace_id", "request_id", "request_digest", name="uq_identity_decisions_request"
+        ),
     )
     op.create_table(
         "inbox_requests",
