@@ -19,14 +19,13 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    exists,
     func,
     insert,
-    literal,
     select,
     union_all,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.tables import profile_identities, profiles
 from higgs_shop.workspaces import Workspace
@@ -93,23 +92,12 @@ _REMOVE: Final = delete(profile_identities).where(
     profile_identities.c.identity_value == bindparam("value"),
     profile_identities.c.mpid == bindparam("of_mpid"),
 )
-_CREATE: Final = (
-    insert(profiles)
-    .from_select(
-        ["workspace_id", "mpid", "created_at_ms", "last_seen_ms"],
-        select(
-            bindparam("of_workspace", type_=profiles.c.workspace_id.type),
-            bindparam("mpid", type_=profiles.c.mpid.type),
-            bindparam("now_ms", type_=profiles.c.created_at_ms.type),
-            bindparam("now_ms", type_=profiles.c.created_at_ms.type),
-        ).where(
-            ~exists(literal(1)).where(
-                profiles.c.workspace_id == _workspace_id, profiles.c.mpid == bindparam("mpid")
-            )
-        ),
-    )
+_CREATE: Final = {
+    dialect.__name__.rpartition(".")[2]: dialect.insert(profiles)
+    .on_conflict_do_nothing()
     .execution_options(preserve_rowcount=True)
-)
+    for dialect in (sqlite, postgresql)
+}
 
 
 def load(
@@ -136,7 +124,13 @@ def create(connection: Connection, workspace_id: str, new_mpid: NewMpid, now_ms:
     while True:
         mpid = new_mpid()
         created = connection.execute(
-            _CREATE, {"of_workspace": workspace_id, "mpid": mpid, "now_ms": now_ms}
+            _CREATE[connection.dialect.name],
+            {
+                "workspace_id": workspace_id,
+                "mpid": mpid,
+                "created_at_ms": now_ms,
+                "last_seen_ms": now_ms,
+            },
         )
         if created.rowcount == 1:
             return Profile(mpid, now_ms, {})
