@@ -9,6 +9,7 @@ from higgs_shop.tables import sessions as session_table
 from higgs_shop.tables import visits
 from higgs_shop.tracker import Epoch
 from higgs_shop.visitors import sessions
+from higgs_shop.visitors.intents import IS_PENDING
 from higgs_shop.visitors.sessions import StoredSession
 from higgs_shop.visitors.visits import Visit
 
@@ -39,7 +40,7 @@ def footing(connection: Connection, visit: Visit) -> Footing:
     )
 
 
-_OF_VISIT = (intents.c.visit_id == visits.c.id) & (intents.c.state == "pending")
+_OF_VISIT = (intents.c.visit_id == visits.c.id) & IS_PENDING
 _FOOTING = (
     select(
         visits.c.current_mpid,

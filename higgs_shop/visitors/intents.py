@@ -263,8 +263,8 @@ def wait_ms(attempts: int, retry_after_seconds: float | None) -> int:
 
 
 # Written out, not bound: for a partial index, SQLite plans anew whenever a bound value may match it.
-_IS_PENDING = intents.c.state == literal_column("'pending'")
-_PENDING_OF_VISIT = and_(intents.c.visit_id == bindparam("visit"), _IS_PENDING)
+IS_PENDING = intents.c.state == literal_column("'pending'")
+_PENDING_OF_VISIT = and_(intents.c.visit_id == bindparam("visit"), IS_PENDING)
 _PENDING = select(intents).where(_PENDING_OF_VISIT).order_by(intents.c.id)
 _LATEST = (
     select(intents)
@@ -277,7 +277,7 @@ _EPOCH = select(
     select(func.max(intents.c.id))
     .where(
         intents.c.visit_id == visits.c.id,
-        _IS_PENDING,
+        IS_PENDING,
         intents.c.action != "modify",
     )
     .scalar_subquery(),
@@ -297,7 +297,7 @@ _IS_FIRST = ~exists(literal(1)).where(
 _DUE_VISITS = (
     select(intents.c.visit_id)
     .join(visits, visits.c.id == intents.c.visit_id)
-    .where(_IS_PENDING, intents.c.next_attempt_ms <= bindparam("now"), _IS_FIRST, _LEASE_IS_FREE)
+    .where(IS_PENDING, intents.c.next_attempt_ms <= bindparam("now"), _IS_FIRST, _LEASE_IS_FREE)
     .order_by(intents.c.next_attempt_ms)
     .limit(bindparam("most"))
 )
