@@ -47,9 +47,7 @@ def shop(page: Page) -> None:
     expect(page.get_by_test_id("identity-state")).to_have_text("known")
     page.goto("/cart")
     page.get_by_test_id("x-ray").locator("summary").first.click()
-    expect(page.get_by_test_id("x-ray-event").first).to_have_attribute(
-        "data-delivery", "delivered"
-    )
+    expect(page.get_by_test_id("x-ray-event").first).to_have_attribute("data-delivery", "delivered")
 
 
 if __name__ == "__main__":
