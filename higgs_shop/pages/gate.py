@@ -37,12 +37,22 @@ def _refuse_unknown_hosts() -> AnyResponse | None:
         return _refuse_host()
     name = f"[{name}]" if ":" in name else name
     rebuilt = name if port is None else f"{name}:{port}"
-    if rebuilt != host.lower() or not any(
-        name == known or (known.startswith(".") and name.endswith(known))
-        for known in parts().settings.trusted_hosts
+    if (
+        rebuilt != host.lower()
+        or _is_for_another(host)
+        or not any(
+            name == known or (known.startswith(".") and name.endswith(known))
+            for known in parts().settings.trusted_hosts
+        )
     ):
         return _refuse_host()
     return None
+
+
+def _is_for_another(host: str) -> bool:
+    """A request line that names a host itself must name the one that the Host header does."""
+    target = request.environ.get("REQUEST_URI", "/")
+    return not target.startswith("/") and _host_of(target) != host
 
 
 def _refuse_host() -> AnyResponse:

@@ -543,6 +543,24 @@ def test_an_unknown_host_is_refused_and_nothing_is_built_from_it(store: Store, p
     assert store.dump() == before
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://evil.example/about", 400),
+        ("http://localhost:99/about", 400),
+        ("http://[::1/about", 400),
+        ("*", 400),
+        ("http://localhost/about", 200),
+        ("/about?next=http://evil.example/", 200),
+    ],
+)
+def test_a_request_line_that_names_another_host_is_refused(
+    store: Store, target: str, status: int
+) -> None:
+    page = store.browser().open("/about", environ_overrides={"REQUEST_URI": target})
+    assert page.status == status
+
+
 def test_the_identity_service_serves_no_unknown_host_either(store: Store) -> None:
     for host in FOREIGN_HOSTS:
         page = store.browser().open(
