@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+# What is imported is compiled then; compiling all of it first takes longer than the rest of a start.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile
 SOURCES := higgs_shop tests benchmarks
 
 # Only what stands on make's command line: shells export a HOST of their own.
