@@ -1,7 +1,8 @@
 """What visitors see: one module a page, each reads, tracks and renders. Begin with `landing`.
 
 Not pages, but what they stand on: `current_visitor` (who asks), `forms` (what is read from them),
-`page_context` (what every page shows), `observers` (who may look behind the scenes).
+`page_context` (what every page shows), `observers` (who may look behind the scenes), `gate` (what is
+refused before any page is asked), `error_pages`.
 """
 
 from higgs_shop.pages import (

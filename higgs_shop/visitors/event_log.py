@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from higgs_shop.tracker import Epoch, EventLog, OpenSession, Tracker
-from higgs_shop.visitors import intents, sessions
+from higgs_shop.visitors import sessions
+from higgs_shop.visitors.footing import footing
 from higgs_shop.visitors.visits import Visit
 
 
@@ -36,7 +37,7 @@ def event_log(
         workspace_id=visit.workspace_id,
         visit_id=visit.id,
         device_stamp=visit.device_stamp,
-        epoch=epoch or intents.epoch(connection, visit.id),
+        epoch=epoch or footing(connection, visit).epoch,
         session=session,
         request_id=request_id,
         now_ms=now_ms,

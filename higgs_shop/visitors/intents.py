@@ -18,7 +18,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    func,
     insert,
     literal,
     literal_column,
@@ -29,7 +28,6 @@ from sqlalchemy import (
 
 from higgs_shop.tables import identity_intents as intents
 from higgs_shop.tables import visits
-from higgs_shop.tracker import Epoch
 
 Action = Literal["identify", "login", "logout", "modify"]
 
@@ -87,15 +85,6 @@ def owe(
         .returning(intents.c.id)
     ).one()
     return int(intent_id)
-
-
-def epoch(connection: Connection, visit_id: int) -> Epoch:
-    """Under whom the visit's events are logged now.
-
-    A modify never changes who somebody is, so nothing waits for it.
-    """
-    mpid, intent_id = connection.execute(_EPOCH, {"visit": visit_id}).one()
-    return Epoch(None, intent_id) if intent_id is not None else Epoch(mpid, None)
 
 
 def pending(connection: Connection, visit_id: int) -> list[Intent]:
@@ -272,16 +261,6 @@ _LATEST = (
     .order_by(intents.c.id.desc())
     .limit(bindparam("most"))
 )
-_EPOCH = select(
-    visits.c.current_mpid,
-    select(func.max(intents.c.id))
-    .where(
-        intents.c.visit_id == visits.c.id,
-        IS_PENDING,
-        intents.c.action != "modify",
-    )
-    .scalar_subquery(),
-).where(visits.c.id == bindparam("visit"))
 _LEASE_IS_FREE = or_(visits.c.lease_until_ms.is_(None), visits.c.lease_until_ms < bindparam("now"))
 _TAKE_LEASE = (
     update(visits)
