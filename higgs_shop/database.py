@@ -4,7 +4,9 @@ Write transactions are short, start as such, and never nest: none is open while 
 since the embedded identity service writes to the same file through a connection of its own.
 """
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -19,11 +21,14 @@ BUSY_TIMEOUT_MS: Final = 1_000
 # Keeps the log file from staying at the largest size it ever had.
 _WAL_SIZE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 
+_LOOK_AGAIN_SECONDS: Final = 0.005
+_BUSY_ELSEWHERE: Final = "another process is writing to the database file"
+
 _SQLITE_SETTINGS: Final = {
+    "busy_timeout": BUSY_TIMEOUT_MS,
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: what was answered survives a power cut
     "foreign_keys": 1,
-    "busy_timeout": BUSY_TIMEOUT_MS,
     "journal_size_limit": _WAL_SIZE_LIMIT_BYTES,
 }
 
@@ -107,11 +112,36 @@ def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
     for name, wanted in _SQLITE_SETTINGS.items():
-        cursor.execute(f"PRAGMA {name} = {wanted}")
+        _execute_when_unlocked(cursor, f"PRAGMA {name} = {wanted}")
         (found,) = cursor.execute(f"PRAGMA {name}").fetchone()
         if found != wanted:
             raise DatabaseError(f"SQLite keeps {name} at {found!r}; the store needs {wanted!r}")
     cursor.close()
+
+
+def _execute_when_unlocked(cursor: sqlite3.Cursor, statement: str) -> None:
+    # SQLite itself waits for nobody when it turns the log of a new file on, which several processes
+    # that start at once all do.
+    give_up_seconds = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            cursor.execute(statement)
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error):
+                raise
+            if time.monotonic() > give_up_seconds:
+                raise DatabaseBusy(_BUSY_ELSEWHERE) from error
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        else:
+            return
+
+
+def _is_locked(error: BaseException | None) -> bool:
+    # The low byte is the error; the others say more about it.
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -120,6 +150,6 @@ def _begin_immediate(connection: Connection) -> None:
     try:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     except OperationalError as error:
-        if "locked" in str(error.orig):
-            raise DatabaseBusy("another process is writing to the database file") from error
+        if _is_locked(error.orig):
+            raise DatabaseBusy(_BUSY_ELSEWHERE) from error
         raise

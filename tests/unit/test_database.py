@@ -1,5 +1,6 @@
 """The one place where a database is opened."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,39 @@ class TestEverySqliteConnection:
     def test_a_file_that_cannot_keep_a_log_is_refused(self) -> None:
         """A database in memory has no write-ahead log."""
         with pytest.raises(DatabaseError, match="journal_mode"), Database("sqlite://").read():
+            pass
+
+
+class TestANewFile:
+    """Its log is off until the first connection turns it on, which somebody else may be doing too."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        return tmp_path / "new.db"
+
+    @pytest.fixture
+    def somebody(self, file: Path) -> Iterator[sqlite3.Connection]:
+        """Whoever opened the file first, and has not finished writing to it."""
+        connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        connection.close()
+
+    def test_is_waited_for(self, file: Path, somebody: sqlite3.Connection) -> None:
+        finish = threading.Timer(0.05, somebody.execute, ["ROLLBACK"])
+        finish.start()
+        database = Database(f"sqlite:///{file}")
+        with database.write() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        finish.join()
+        database.close()
+
+    @pytest.mark.usefixtures("somebody")
+    def test_is_not_waited_for_without_end(self, file: Path) -> None:
+        with (
+            pytest.raises(DatabaseBusy, match="another process"),
+            Database(f"sqlite:///{file}").read(),
+        ):
             pass
 
 
