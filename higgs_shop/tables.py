@@ -363,13 +363,14 @@ messages = Table(
     _ms("enqueued_at_ms"),
     _ms("next_attempt_ms"),
     _ms("closed_at_ms", nullable=True),
-    UniqueConstraint("workspace_id", "mpid", "sequence"),
     Index(None, "workspace_id", "event_id"),
+    # The mailbox numbers them. What is closed leaves this index, and is not looked for in it.
     Index(
-        "ix_messages_waiting",
+        "uq_messages_waiting",
         "workspace_id",
         "mpid",
         "sequence",
+        unique=True,
         sqlite_where=text("state = 'waiting'"),
         postgresql_where=text("state = 'waiting'"),
     ),

@@ -200,16 +200,13 @@ def upgrade() -> None:
         sa.Column("next_attempt_ms", sa.BigInteger(), nullable=False),
         sa.Column("closed_at_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_messages"),
-        sa.UniqueConstraint(
-            "workspace_id", "mpid", "sequence", name="uq_messages_workspace_id_mpid_sequence"
-        ),
         sqlite_autoincrement=True,
     )
     op.create_index(
-        "ix_messages_waiting",
+        "uq_messages_waiting",
         "messages",
         ["workspace_id", "mpid", "sequence"],
-        unique=False,
+        unique=True,
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
     )

@@ -451,5 +451,5 @@ def test_nothing_in_the_loop_reads_a_whole_table(tmp_path: Path) -> None:
     database.close()
     assert len(searching) >= 8
     assert not [plan for plan in plans if plan.startswith("SCAN")]
-    for index in ("ix_mailboxes_due_at_ms", "ix_messages_waiting", "ix_messages_workspace_id"):
+    for index in ("ix_mailboxes_due_at_ms", "uq_messages_waiting", "ix_messages_workspace_id"):
         assert any(index in plan for plan in plans), index
