@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from higgs_shop.tables import devices, visits
 from higgs_shop.tables import identity_intents as intents
 from higgs_shop.tables import sessions as session_table
-from higgs_shop.tables import visits
 from higgs_shop.tracker import Epoch
 from higgs_shop.visitors import sessions
 from higgs_shop.visitors.intents import IS_PENDING
 from higgs_shop.visitors.sessions import StoredSession
-from higgs_shop.visitors.visits import Visit
+from higgs_shop.visitors.visits import CHANGING, ITS_DEVICE, Visit, lock, take_over
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class Footing:
 
 
 def footing(connection: Connection, visit: Visit) -> Footing:
-    """Where the visit stands now."""
+    """Where the visit stands now. What other requests have changed of the visit is taken over."""
     row = connection.execute(_FOOTING, {"visit": visit.id}).one()
+    take_over(visit, row)
     awaited = row.awaited_intent_id
     return Footing(
         session=None if row.id is None else sessions.stored(row),
@@ -40,10 +41,16 @@ def footing(connection: Connection, visit: Visit) -> Footing:
     )
 
 
+def firm_footing(connection: Connection, visit: Visit) -> Footing:
+    """The same, inside a write transaction: it stays so until its end, on PostgreSQL too."""
+    lock(connection, visit)
+    return footing(connection, visit)
+
+
 _OF_VISIT = (intents.c.visit_id == visits.c.id) & IS_PENDING
 _FOOTING = (
     select(
-        visits.c.current_mpid,
+        *CHANGING,
         # A modify never changes who somebody is, so nothing waits for it.
         select(func.max(intents.c.id))
         .where(_OF_VISIT, intents.c.action != "modify")
@@ -57,6 +64,8 @@ _FOOTING = (
         .label("next_call_ms"),
         *sessions.COLUMNS,
     )
+    .select_from(visits)
+    .join(devices, ITS_DEVICE)
     .outerjoin(
         session_table,
         (session_table.c.workspace_id == visits.c.workspace_id)

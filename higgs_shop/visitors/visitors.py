@@ -27,7 +27,7 @@ from higgs_shop.tracker import (
 from higgs_shop.visitors import intents, sessions, submissions, visits
 from higgs_shop.visitors.arrivals import Arrivals, Caller
 from higgs_shop.visitors.event_log import event_log
-from higgs_shop.visitors.footing import footing
+from higgs_shop.visitors.footing import Footing, firm_footing, footing
 from higgs_shop.visitors.identities import identities_of
 from higgs_shop.visitors.intents import Intent
 from higgs_shop.visitors.owed_calls import OwedCalls
@@ -120,7 +120,7 @@ class Visitors:
                 visit = visits.begin(
                     connection, self._workspace_id, device_stamp, cookie_session, now_ms
                 )
-            visits.refresh(connection, visit)
+            visits.lock(connection, visit)
             is_call_due = self._arrivals.begin_what_is_needed(connection, visit, caller, now_ms)
             lease = intents.take_lease(connection, visit.id, now_ms) if is_call_due else None
         self._on_events()
@@ -229,7 +229,8 @@ class Visitors:
             return
         visits.set_opt_out(step.connection, step.visit, opted_out_at_ms=None)
         self._arrivals.begin_what_is_needed(step.connection, step.visit, caller, step.now_ms)
-        with self._log(step.connection, step.visit, caller, step.now_ms) as log:
+        stands = footing(step.connection, step.visit)
+        with self._log(step.connection, step.visit, caller, stands, step.now_ms) as log:
             if log is not None:
                 self._tracker.log(log, OptOut(is_opted_out=False))
 
@@ -257,7 +258,7 @@ class Visitors:
         for session in over:
             with self._database.write() as connection:
                 now_ms = self._clock()
-                visits.refresh(connection, visits.by_id(connection, session.visit_id))
+                visits.lock(connection, visits.by_id(connection, session.visit_id))
                 still = sessions.live(connection, session.workspace_id, session.device_stamp)
                 if still is not None and still.open.id == session.open.id and still.is_over(now_ms):
                     self._arrivals.end_session(
@@ -272,7 +273,7 @@ class Visitors:
     ) -> Iterator[Step]:
         with self._database.write() as connection:
             now_ms = self._clock()
-            visits.refresh(connection, visit)
+            stands = firm_footing(connection, visit)
             submission = None
             if form is not None:
                 submission = submissions.accept(
@@ -283,7 +284,7 @@ class Visitors:
                     location=form[1],
                     now_ms=now_ms,
                 )
-            with self._log(connection, visit, caller, now_ms) as log:
+            with self._log(connection, visit, caller, stands, now_ms) as log:
                 yield Step(
                     connection=connection,
                     visit=visit,
@@ -296,13 +297,12 @@ class Visitors:
 
     @contextmanager
     def _log(
-        self, connection: Connection, visit: Visit, caller: Caller, now_ms: int
+        self, connection: Connection, visit: Visit, caller: Caller, stands: Footing, now_ms: int
     ) -> Iterator[EventLog | None]:
         """The log of this request; None for somebody who is not tracked by it."""
         if visit.is_opted_out or not caller.counts:
             yield None
             return
-        stands = footing(connection, visit)
         if stands.session is None:
             # The background worker has ended it since this request arrived.
             self._arrivals.begin_what_is_needed(connection, visit, caller, now_ms)

@@ -51,13 +51,23 @@ def by_id(connection: Connection, visit_id: int) -> Visit:
     return Visit(**connection.execute(_BY_ID, {"visit": visit_id}).one()._mapping)
 
 
-def refresh(connection: Connection, visit: Visit) -> None:
-    """Read again, in a write transaction, what other requests may have changed in the meantime.
+def lock(connection: Connection, visit: Visit) -> None:
+    """Make the device's other write transactions wait for this one, as SQLite makes all wait.
 
-    On PostgreSQL this makes the device's other transactions wait for this one, as SQLite makes all:
-    an event is logged before an answer is stored, or after, never while.
+    So an event is logged before an answer is stored, or after, never while. What is decided by must
+    be read afterwards: PostgreSQL shows a statement what was there when it began.
     """
-    row = connection.execute(_LOCKED, {"visit": visit.id}).one()
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCKED, {"visit": visit.id})
+
+
+def refresh(connection: Connection, visit: Visit) -> None:
+    """Lock the visit, and read again what other requests may have changed in the meantime."""
+    take_over(visit, connection.execute(_LOCKED, {"visit": visit.id}).one())
+
+
+def take_over(visit: Visit, row: Any) -> None:
+    """What can have changed, from a row that has CHANGING."""
     visit.customer_id = row.customer_id
     visit.current_mpid = row.current_mpid
     visit.is_opted_out = row.is_opted_out
@@ -166,19 +176,22 @@ def _update_device(connection: Connection, visit: Visit, **values: int | None) -
     )
 
 
-_VISIT = select(
-    visits.c.id,
-    visits.c.workspace_id,
-    visits.c.device_stamp,
+CHANGING = (
     visits.c.customer_id,
     visits.c.current_mpid,
     devices.c.opted_out_at_ms.is_not(None).label("is_opted_out"),
     devices.c.welcomed_at_ms.is_not(None).label("was_welcomed"),
-    visits.c.cookie_session,
-).join(
-    devices,
-    (devices.c.workspace_id == visits.c.workspace_id) & (devices.c.stamp == visits.c.device_stamp),
 )
+ITS_DEVICE = (devices.c.workspace_id == visits.c.workspace_id) & (
+    devices.c.stamp == visits.c.device_stamp
+)
+_VISIT = select(
+    visits.c.id,
+    visits.c.workspace_id,
+    visits.c.device_stamp,
+    *CHANGING,
+    visits.c.cookie_session,
+).join(devices, ITS_DEVICE)
 _BY_ID = _VISIT.where(visits.c.id == bindparam("visit"))
 _LOCKED = _BY_ID.with_for_update()
 _FIND = _VISIT.where(
