@@ -4,6 +4,7 @@ Write transactions are short, start as such, and never nest: none is open while 
 since the embedded identity service writes to the same file through a connection of its own.
 """
 
+import json
 import sqlite3
 import threading
 import time
@@ -41,6 +42,12 @@ class DatabaseBusy(DatabaseError):
     """Other writers held the database for longer than the busy timeout. Try again."""
 
 
+class JsonText(str):
+    """JSON that is written already: a JSON column keeps it as it is."""
+
+    __slots__ = ()
+
+
 class Database:
     """Connections for reading and for writing.
 
@@ -59,8 +66,20 @@ class Database:
 
     def _create_engine(self) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
-        engine = create_engine(self.url, poolclass=QueuePool, pool_size=20, max_overflow=20)
+            return create_engine(
+                self.url,
+                pool_size=20,
+                max_overflow=10,
+                pool_pre_ping=True,
+                json_serializer=_json_text,
+            )
+        engine = create_engine(
+            self.url,
+            poolclass=QueuePool,
+            pool_size=20,
+            max_overflow=20,
+            json_serializer=_json_text,
+        )
         event.listen(engine, "connect", _set_up_sqlite)
         return engine
 
@@ -105,6 +124,10 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def _json_text(value: Any) -> str:
+    return value if isinstance(value, JsonText) else json.dumps(value)
 
 
 def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:

@@ -1,6 +1,6 @@
 """What happened, and to whom: events, their shapes, and the body that a webhook receives."""
 
-from higgs_shop.tracker.batch import SessionFacts
+from higgs_shop.tracker.batch import Person, SessionFacts
 from higgs_shop.tracker.events import (
     Amounts,
     CustomEvent,
@@ -15,7 +15,7 @@ from higgs_shop.tracker.events import (
     UserAttributeChange,
     UserIdentityChange,
 )
-from higgs_shop.tracker.people import attributes_of
+from higgs_shop.tracker.people import PERSON_COLUMNS, attributes_of, person_of
 from higgs_shop.tracker.tracker import (
     Epoch,
     EventLog,
@@ -27,6 +27,7 @@ from higgs_shop.tracker.tracker import (
 )
 
 __all__ = [
+    "PERSON_COLUMNS",
     "Amounts",
     "CustomEvent",
     "Epoch",
@@ -35,6 +36,7 @@ __all__ = [
     "LoggedEvent",
     "OpenSession",
     "OptOut",
+    "Person",
     "ProductAction",
     "ProductImpression",
     "ScreenView",
@@ -48,4 +50,5 @@ __all__ = [
     "attributes_of",
     "discard_unattributed",
     "events_of_visit",
+    "person_of",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from higgs_shop.database import JsonText
 from higgs_shop.identity_types import BATCH_NAMES
 from higgs_shop.version import __version__
 
@@ -44,7 +45,7 @@ class SessionFacts:
 def batch_body(
     *,
     event_type: str,
-    data: Mapping[str, Any],
+    data: str,
     person: Person,
     session: SessionFacts,
     sequence: int,
@@ -55,11 +56,11 @@ def batch_body(
 ) -> bytes:
     """The bytes to send, on every attempt the same.
 
-    `context` carries two counters for whoever wants to check order and completeness:
+    `data` is JSON already, and stands in the body as it is: an event is written once, for all who
+    keep it. `context` carries two counters for whoever wants to check order and completeness:
     `mpid_sequence` counts a person's events from 1 without gaps, `session_sequence` a session's.
     """
-    body = {
-        "events": [{"event_type": event_type, "data": dict(data)}],
+    facts = {
         "schema_version": 2,
         "environment": environment,
         "mpid": person.mpid,
@@ -90,7 +91,13 @@ def batch_body(
         "context": {"mpid_sequence": sequence, "session_sequence": session_sequence},
         "system_notifications": [],
     }
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    event = f'{{"event_type":{compact_json(event_type)},"data":{data}}}'
+    return f'{{"events":[{event}],{compact_json(facts)[1:]}'.encode()
+
+
+def compact_json(value: Any) -> JsonText:
+    """JSON as it travels: no spaces, and letters as they are."""
+    return JsonText(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def event_data(

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
+from higgs_shop.json_object import json_object_of
 from higgs_shop.tables import device_users, user_attributes
 from higgs_shop.tracker.batch import KnownIdentity, Person
 from higgs_shop.upsert import upserting
@@ -11,17 +12,21 @@ from higgs_shop.upsert import upserting
 
 def read_person(connection: Connection, workspace_id: str, stamp: str, mpid: int) -> Person:
     """Who this is, as known now on the device with this stamp, where they were seen before."""
-    rows = connection.execute(
+    row = connection.execute(
         _PERSON, {"workspace": workspace_id, "stamp": stamp, "mpid": mpid}
-    ).all()
-    known = rows[0].identities if rows else {}
+    ).one_or_none()
+    return Person(mpid, [], {}) if row is None else person_of(mpid, row)
+
+
+def person_of(mpid: int, row: Any) -> Person:
+    """The person of a row that has PERSON_COLUMNS."""
     return Person(
         mpid,
         [
             KnownIdentity(identity_type, identity["value"], identity["set_at_ms"])
-            for identity_type, identity in sorted(known.items())
+            for identity_type, identity in sorted((row.identities or {}).items())
         ],
-        {row.name: row.value for row in rows if row.name is not None},
+        dict(sorted((row.user_attributes or {}).items())),
     )
 
 
@@ -52,21 +57,20 @@ def set_user_attribute(
     return {**data, "old": known.get(name), "is_new_attribute": name not in known}
 
 
-_PERSON = (
-    select(device_users.c.identities, user_attributes.c.name, user_attributes.c.value)
-    .outerjoin(
-        user_attributes,
-        and_(
-            user_attributes.c.workspace_id == device_users.c.workspace_id,
-            user_attributes.c.mpid == device_users.c.mpid,
-        ),
-    )
+PERSON_COLUMNS = (
+    device_users.c.identities,
+    select(json_object_of(user_attributes.c.name, user_attributes.c.value))
     .where(
-        device_users.c.workspace_id == bindparam("workspace"),
-        device_users.c.stamp == bindparam("stamp"),
-        device_users.c.mpid == bindparam("mpid"),
+        user_attributes.c.workspace_id == device_users.c.workspace_id,
+        user_attributes.c.mpid == device_users.c.mpid,
     )
-    .order_by(user_attributes.c.name)
+    .scalar_subquery()
+    .label("user_attributes"),
+)
+_PERSON = select(*PERSON_COLUMNS).where(
+    device_users.c.workspace_id == bindparam("workspace"),
+    device_users.c.stamp == bindparam("stamp"),
+    device_users.c.mpid == bindparam("mpid"),
 )
 _ATTRIBUTES = (
     select(user_attributes.c.name, user_attributes.c.value)

@@ -16,12 +16,13 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from higgs_shop import outbox
 from higgs_shop.clock import Clock
+from higgs_shop.database import JsonText
 from higgs_shop.tables import (
     events,
     sessions,
     visits,
 )
-from higgs_shop.tracker.batch import Person, SessionFacts, batch_body, event_data
+from higgs_shop.tracker.batch import Person, SessionFacts, batch_body, compact_json, event_data
 from higgs_shop.tracker.code_place import code_place
 from higgs_shop.tracker.events import Event
 from higgs_shop.tracker.people import read_person, set_user_attribute
@@ -53,7 +54,7 @@ class AttributedEvent:
     id: int
     person: Person
     event_type: str
-    data: dict[str, Any]
+    data: JsonText
     logged_at_ms: int
     session_sequence: int
     session: SessionFacts
@@ -74,7 +75,7 @@ class EventLog:
     logged: list[int] = field(default_factory=list)
     """Ids of the events written so far."""
     person: Person | None = None
-    """The epoch's person, read with the first event that is theirs."""
+    """The epoch's person; read with the first event that is theirs, if not known before."""
     attributed: list[AttributedEvent] = field(default_factory=list)
     """Events that have their person and wait for `hand_over`."""
 
@@ -148,8 +149,9 @@ class Tracker:
         if mpid is not None and event.event_type == "user_attribute_change":
             data = set_user_attribute(log.connection, log.workspace_id, mpid, data)
             log.person = None
+        data_json = compact_json(data)
         log.session.last_sequence += 1
-        (event_id,) = log.connection.execute(
+        written = log.connection.execute(
             _INSERT_EVENT,
             {
                 "workspace_id": log.workspace_id,
@@ -161,12 +163,13 @@ class Tracker:
                 "mpid": mpid,
                 "event_type": event.event_type,
                 "name": event.name,
-                "data": data,
+                "data": data_json,
                 "source_message_id": message_id,
                 "code_place": code_place(),
                 "logged_at_ms": at_ms,
             },
-        ).one()
+        )
+        event_id: int = written.inserted_primary_key[0]  # type: ignore[index]  # the row has one
         log.logged.append(event_id)
         if mpid is not None:
             if log.person is None or log.person.mpid != mpid:
@@ -176,7 +179,7 @@ class Tracker:
                     event_id,
                     log.person,
                     event.event_type,
-                    data,
+                    data_json,
                     at_ms,
                     log.session.last_sequence,
                     log.session.facts,
@@ -207,7 +210,10 @@ class Tracker:
             if row.event_type == "user_attribute_change":
                 data = set_user_attribute(connection, workspace_id, mpid, data)
                 person = None
-            connection.execute(_ATTRIBUTE_EVENT, {"event": row.id, "to": mpid, "as_data": data})
+            data_json = compact_json(data)
+            connection.execute(
+                _ATTRIBUTE_EVENT, {"event": row.id, "to": mpid, "as_data": data_json}
+            )
             person = person or read_person(connection, workspace_id, row.device_stamp, mpid)
             session = SessionFacts(row.session_uuid, row.started_at_ms, row.user_agent)
             attributed.append(
@@ -215,7 +221,7 @@ class Tracker:
                     row.id,
                     person,
                     row.event_type,
-                    data,
+                    data_json,
                     row.logged_at_ms,
                     row.session_sequence,
                     session,
@@ -278,7 +284,7 @@ def discard_unattributed(connection: Connection, workspace_id: str, device_stamp
     return gone.rowcount
 
 
-_INSERT_EVENT = insert(events).returning(events.c.id)
+_INSERT_EVENT = insert(events)
 _ATTRIBUTE_EVENT = (
     update(events)
     .where(events.c.id == bindparam("event"))

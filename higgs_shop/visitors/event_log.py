@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
-from higgs_shop.tracker import Epoch, EventLog, OpenSession, Tracker
+from higgs_shop.tracker import Epoch, EventLog, OpenSession, Person, Tracker
 from higgs_shop.visitors import sessions
 from higgs_shop.visitors.footing import footing
 from higgs_shop.visitors.visits import Visit
@@ -21,6 +21,7 @@ def event_log(
     request_id: str,
     now_ms: int,
     epoch: Epoch | None = None,
+    person: Person | None = None,
     is_activity: bool = False,
 ) -> Iterator[EventLog]:
     """A visit's log inside a write transaction.
@@ -30,6 +31,7 @@ def event_log(
 
     Args:
         epoch: under whom events are logged; by default, whoever is current or awaited now.
+        person: what is known of the epoch's user, for those who have read it.
         is_activity: whether the visitor is doing something, which keeps the session alive.
     """
     log = EventLog(
@@ -38,6 +40,7 @@ def event_log(
         visit_id=visit.id,
         device_stamp=visit.device_stamp,
         epoch=epoch or footing(connection, visit).epoch,
+        person=person,
         session=session,
         request_id=request_id,
         now_ms=now_ms,

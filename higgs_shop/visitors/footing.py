@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from higgs_shop.tables import devices, visits
+from higgs_shop.tables import device_users, devices, visits
 from higgs_shop.tables import identity_intents as intents
 from higgs_shop.tables import sessions as session_table
-from higgs_shop.tracker import Epoch
+from higgs_shop.tracker import PERSON_COLUMNS, Epoch, Person, person_of
 from higgs_shop.visitors import sessions
 from higgs_shop.visitors.intents import IS_PENDING
 from higgs_shop.visitors.sessions import StoredSession
@@ -21,11 +21,13 @@ class Footing:
     Attributes:
         session: the device's session that has not ended yet, though it may be over.
         epoch: under whom events are logged now.
+        person: what is known of the epoch's user; None when it has none.
         next_call_ms: when the next identity call is due; None when none is owed.
     """
 
     session: StoredSession | None
     epoch: Epoch
+    person: Person | None
     next_call_ms: int | None
 
 
@@ -33,10 +35,12 @@ def footing(connection: Connection, visit: Visit) -> Footing:
     """Where the visit stands now. What other requests have changed of the visit is taken over."""
     row = connection.execute(_FOOTING, {"visit": visit.id}).one()
     take_over(visit, row)
-    awaited = row.awaited_intent_id
+    awaited, mpid = row.awaited_intent_id, row.current_mpid
+    is_theirs = awaited is None and mpid is not None
     return Footing(
         session=None if row.id is None else sessions.stored(row),
-        epoch=Epoch(row.current_mpid, None) if awaited is None else Epoch(None, awaited),
+        epoch=Epoch(mpid, None) if awaited is None else Epoch(None, awaited),
+        person=person_of(mpid, row) if is_theirs else None,
         next_call_ms=row.next_call_ms,
     )
 
@@ -63,9 +67,16 @@ _FOOTING = (
         .scalar_subquery()
         .label("next_call_ms"),
         *sessions.COLUMNS,
+        *PERSON_COLUMNS,
     )
     .select_from(visits)
     .join(devices, ITS_DEVICE)
+    .outerjoin(
+        device_users,
+        (device_users.c.workspace_id == visits.c.workspace_id)
+        & (device_users.c.stamp == visits.c.device_stamp)
+        & (device_users.c.mpid == visits.c.current_mpid),
+    )
     .outerjoin(
         session_table,
         (session_table.c.workspace_id == visits.c.workspace_id)

@@ -318,6 +318,7 @@ class Visitors:
             request_id=caller.request_id,
             now_ms=now_ms,
             epoch=stands.epoch,
+            person=stands.person,
             is_activity=True,
         ) as log:
             yield log

@@ -32,7 +32,7 @@ BALL = TrackedProduct("128743", "Beach Ball", "Balls", "Higgs", 850, quantity=3,
 def body(**changed: Any) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "event_type": "screen_view",
-        "data": {"screen_name": "Über uns"},
+        "data": '{"screen_name":"Über uns"}',
         "person": Person(4711, [KnownIdentity("customerid", "C-1", 900)], {"name": "Ada"}),
         "session": SESSION,
         "sequence": 7,
