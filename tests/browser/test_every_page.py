@@ -22,6 +22,12 @@ OVERFLOW: Final = """() => {
         (element) => element.getBoundingClientRect().right > innerWidth + 1);
     return root.scrollWidth > innerWidth ? wide.map((element) => element.outerHTML.slice(0, 90)) : [];
 }"""
+# What WCAG 2.2 (1.4.12) lets readers set; a system's wider font takes as much room.
+SPACED_TEXT: Final = """(on) => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync("* { letter-spacing: .12em !important; word-spacing: .16em !important }");
+    document.adoptedStyleSheets = on ? [sheet] : [];
+}"""
 RUN_AXE: Final = """async () => {
     const { violations } = await axe.run({ resultTypes: ["violations"] });
     return violations.flatMap((rule) =>
@@ -57,11 +63,14 @@ def faults_on(states: Iterator[str], page: Page) -> dict[str, list[str]]:
 
 
 def faults_of_width(page: Page) -> list[str]:
-    """What makes the page scroll sideways."""
+    """What makes the page scroll sideways, with text as it comes and with text spaced out."""
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        found += [f"{width}: {element}" for element in page.evaluate(OVERFLOW)]
+        for is_spaced in (True, False):
+            page.evaluate(SPACED_TEXT, is_spaced)
+            words = f"{width}, spaced out" if is_spaced else f"{width}"
+            found += [f"{words}: {element}" for element in page.evaluate(OVERFLOW)]
     return found
 
 
