@@ -4,6 +4,7 @@ from typing import Final
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
+from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from higgs_shop.pages import current_visitor
@@ -60,7 +61,7 @@ def show() -> str | Response:
     with stepping() as step:
         checkout = _current(step)
         if checkout is None:
-            return _back_to_cart("Begin the checkout from your cart.")
+            return _nothing_to_check_out(step.connection)
         wanted = _wanted_step(checkout)
         step.screen_view("Checkout", step=wanted)
     return _render(checkout, wanted, _empty_form(checkout, wanted))
@@ -78,7 +79,8 @@ def save_shipping() -> Response | tuple[str, int]:
     form = ShippingForm()
     checkout = _readable()
     if checkout is None:
-        return _back_to_cart("Begin the checkout from your cart.")
+        with parts().database.read() as connection:
+            return _nothing_to_check_out(connection)
     if not form.validate_on_submit():
         return _render(checkout, "shipping", form), 422
     with submitting(url_for("checkout.show", step="payment")) as step:
@@ -98,7 +100,8 @@ def save_payment() -> Response | tuple[str, int]:
     form = PaymentForm()
     checkout = _readable()
     if checkout is None:
-        return _back_to_cart("Begin the checkout from your cart.")
+        with parts().database.read() as connection:
+            return _nothing_to_check_out(connection)
     if checkout.ship_to is None:
         return redirect(url_for("checkout.show", step="shipping"), 303)
     if not form.validate_on_submit():
@@ -229,6 +232,16 @@ def _render(checkout: Checkout, step: str, form: FlaskForm) -> str:
         order={"lines": checkout.lines, **vars(checkout.totals)},
         ship_to=checkout.ship_to,
     )
+
+
+def _nothing_to_check_out(connection: Connection) -> Response:
+    """Somebody who went back after buying is shown what they bought."""
+    visit = current_visitor.visit()
+    order = orders.just_placed(connection, parts().workspace_id, visit.id)
+    if order is None or current_visitor.cart(connection).lines:
+        return _back_to_cart("Begin the checkout from your cart.")
+    flash("This order is placed already. Going back does not change it.", "info")
+    return redirect(url_for("order.show", number=order.number), 303)
 
 
 def _back_to_cart(message: str) -> Response:

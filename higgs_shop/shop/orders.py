@@ -13,6 +13,7 @@ from higgs_shop.shop import checkouts
 from higgs_shop.shop.checkouts import Checkout, OrderLine
 from higgs_shop.shop.errors import CheckoutClosed, ShopError, StepMissing
 from higgs_shop.shop.identifiers import is_order_number, new_order_number
+from higgs_shop.tables import checkouts as checkout_table
 from higgs_shop.tables import orders
 
 # There are 32^8 numbers; when this many in a row are taken, the source of randomness is broken.
@@ -120,6 +121,23 @@ def of_customer(connection: Connection, workspace_id: str, customer_id: str) -> 
         .order_by(orders.c.placed_at_ms.desc(), orders.c.checkout_id.desc())
     )
     return [_order(row) for row in rows]
+
+
+def just_placed(connection: Connection, workspace_id: str, visit_id: int) -> Order | None:
+    """What this visit bought last, unless somebody has signed out since."""
+    row = connection.execute(
+        select(orders)
+        .join(checkout_table, checkout_table.c.id == orders.c.checkout_id)
+        .where(
+            checkout_table.c.workspace_id == workspace_id,
+            checkout_table.c.visit_id == visit_id,
+            checkout_table.c.state == "placed",
+            orders.c.visit_id == visit_id,
+        )
+        .order_by(checkout_table.c.id.desc())
+        .limit(1)
+    ).first()
+    return None if row is None else _order(row)
 
 
 def forget_visit(connection: Connection, workspace_id: str, visit_id: int) -> None:

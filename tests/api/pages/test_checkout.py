@@ -1,13 +1,24 @@
 """Checkout: three steps with filled-in, editable, validated details, and one order at the end."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from higgs_shop.shop import Checkout, CheckoutClosed
-from tests.api.browsing import Browser
+from tests.api.browsing import Browser, Page
 from tests.api.conftest import Logged, Store
-from tests.api.journeys import BALL, BLANKET, add_to_cart, begin_checkout, reach_review, sign_up
+from tests.api.journeys import (
+    BALL,
+    BLANKET,
+    add_to_cart,
+    begin_checkout,
+    buy,
+    reach_review,
+    sign_in,
+    sign_out,
+    sign_up,
+)
 
 SHIPPING = {
     "name": "Grace Field",
@@ -246,6 +257,34 @@ def test_without_a_checkout_every_step_leads_to_the_cart(store: Store, visitor: 
         assert answer.location == "/cart"
     assert "Begin the checkout" in visitor.get("/cart").notices[0]
     assert actions(store) == []
+
+
+def test_going_back_after_buying_shows_what_was_bought(store: Store, visitor: Browser) -> None:
+    add_to_cart(visitor)
+    payment = visitor.follow(visitor.submit(begin_checkout(visitor), "continue-to-payment"))
+    review = visitor.follow(visitor.submit(payment, "continue-to-review"))
+    thanks = visitor.follow(visitor.submit(review, "place-order"))
+    number = thanks.text("order-number")
+    ways_back: list[Callable[[], Page]] = [
+        lambda: visitor.get("/checkout"),
+        lambda: visitor.submit(payment, "continue-to-review"),
+    ]
+    for go_back in ways_back:
+        answer = go_back()
+        assert answer.location == f"/orders/{number}"
+        page = visitor.follow(answer)
+        assert "placed already" in page.notices[-1]
+        assert page.text("order-number") == number
+    add_to_cart(visitor)
+    assert visitor.get("/checkout").location == "/cart", "something else can be bought now"
+    assert [event.name for event in actions(store)].count("purchase") == 1
+
+
+def test_whoever_comes_after_a_buyer_is_not_shown_the_order(visitor: Browser) -> None:
+    sign_in(visitor)
+    buy(visitor)
+    sign_out(visitor)
+    assert visitor.get("/checkout").location == "/cart"
 
 
 def test_an_order_for_no_checkout_of_ours_leads_to_the_cart(store: Store, visitor: Browser) -> None:
