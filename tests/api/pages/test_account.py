@@ -146,6 +146,17 @@ def test_ready_accounts_are_listed_with_the_password_they_share(visitor: Browser
     ]
 
 
+def test_a_ready_account_is_borrowed_with_one_click(store: Store) -> None:
+    for number, account in enumerate(store.browser().get("/account").all("ready-account")):
+        visitor = store.browser()
+        page = visitor.follow(visitor.get("/account/profile"))
+        answer = visitor.send(page.form_of("borrow-account", nth=number))
+        assert answer.location == "/account/profile", "it leads where one was going"
+        page = visitor.get("/account")
+        assert page.text("customer-id") == account["data-customer-id"]
+        assert identity_state(page) == "known"
+
+
 def test_people_sign_in_by_user_id_or_by_e_mail_in_any_case(store: Store) -> None:
     for login in ("returning_user", "ada.track@example.com", " ADA.TRACK@example.COM "):
         page = sign_in(store.browser(), login)
