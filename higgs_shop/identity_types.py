@@ -1,6 +1,8 @@
-"""The identity types of the IDSync HTTP API, and the order in which they are looked up by default.
+"""The identity types of the IDSync HTTP API, the order in which they are looked up by default, and
+which of them each identity strategy takes for a person's own.
 
-Source: IDSync documentation, "Identity types" and "Default identity priority". The names are the
+Source: IDSync documentation, "Identity types", "Default identity priority" and "Identity strategies".
+The names are the
 HTTP API's; event batches spell one of them differently (`customer_id`), see BATCH_NAMES.
 """
 
@@ -72,6 +74,15 @@ DEFAULT_PRIORITY: Final = (
     DEVICE_APPLICATION_STAMP,
 )
 """The documented order; types that it leaves out are looked up after it, in the order of the request."""
+
+DEFAULT_IDS: Final = {
+    "default": (CUSTOMER_ID,),
+    "profile_conversion": (CUSTOMER_ID, EMAIL),
+    "profile_link": (CUSTOMER_ID, EMAIL),
+    "profile_isolation": (CUSTOMER_ID, EMAIL),
+    "best_match": (),
+}
+"""By identity strategy, its login IDs and its unique IDs; in the documentation's table they are the same."""
 
 BATCH_NAMES: Final = {
     CUSTOMER_ID: "customer_id",

@@ -13,17 +13,9 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from higgs_shop.identity_types import IDENTITY_TYPES
+from higgs_shop.identity_types import DEFAULT_IDS, IDENTITY_TYPES
 
 DATABASES: Final = ("sqlite", "postgresql")
-STRATEGIES: Final = (
-    "default",
-    "profile_conversion",
-    "profile_link",
-    "profile_isolation",
-    "best_match",
-)
-AVAILABLE_STRATEGIES: Final = ("profile_conversion",)
 SIGNING_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 (the public part)
 SIGNING_SECRET_BYTES: Final = range(24, 64 + 1)
 STRONG_SECRET_BYTES: Final = 32
@@ -129,12 +121,10 @@ def signing_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def implemented_strategy(name: str) -> str:
-    """One of the five strategies, if it can be chosen already."""
-    if name not in STRATEGIES:
-        raise Refused(f"no such strategy{nearest(name, STRATEGIES) or '; use profile_conversion'}")
-    if name not in AVAILABLE_STRATEGIES:
-        raise Refused(f"not available yet; use {' or '.join(AVAILABLE_STRATEGIES)}")
+def known_strategy(name: str) -> str:
+    """One of the five strategies."""
+    if name not in DEFAULT_IDS:
+        raise Refused(f"no such strategy{nearest(name, DEFAULT_IDS) or '; use profile_conversion'}")
     return name
 
 

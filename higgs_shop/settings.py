@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from sqlalchemy import URL
 
-from higgs_shop.identity_types import CUSTOMER_ID, DEFAULT_PRIORITY, EMAIL
+from higgs_shop.identity_types import DEFAULT_IDS, DEFAULT_PRIORITY
 from higgs_shop.setting_values import (
     STRONG_SECRET_BYTES,
     Refused,
@@ -39,7 +39,7 @@ from higgs_shop.setting_values import (
     first_is_at_once,
     header_value,
     identity_types,
-    implemented_strategy,
+    known_strategy,
     nearest,
     not_yet,
     signing_secret,
@@ -99,6 +99,10 @@ def default_instance(package: Path = Path(__file__).parent) -> Path:
 def _sqlite_file(given: dict[str, Any]) -> str:
     file = given["instance"] / "higgs-shop.db"
     return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def _ids_of_strategy(given: dict[str, Any]) -> tuple[str, ...]:
+    return DEFAULT_IDS[given["identity_strategy"]]
 
 
 class Settings(BaseModel):
@@ -208,23 +212,23 @@ class Settings(BaseModel):
         "the wait before each attempt at a delivery, in seconds; the first is 0",
         allowed="whole seconds separated by commas, the first 0, e.g. 0,5,300",
     )
-    identity_strategy: Annotated[str, AfterValidator(implemented_strategy)] = setting(
+    identity_strategy: Annotated[str, AfterValidator(known_strategy)] = setting(
         "profile_conversion",
         "what the embedded service does with a new login ID, and at logout",
-        allowed="profile_conversion",
+        allowed=", ".join(DEFAULT_IDS),
     )
     identity_priority: Annotated[IdentityTypes, Field(min_length=1)] = setting(
         DEFAULT_PRIORITY,
         "the order in which identity types are looked up",
         allowed="identity types separated by commas, each once",
     )
-    login_ids: Annotated[IdentityTypes, Field(min_length=1)] = setting(
-        (CUSTOMER_ID, EMAIL),
+    login_ids: IdentityTypes = setting(
+        _ids_of_strategy,
         "identity types that name exactly one known person",
         allowed="identity types separated by commas, each once",
     )
     unique_ids: IdentityTypes = setting(
-        (CUSTOMER_ID, EMAIL),
+        _ids_of_strategy,
         "identity types of which one value may stand on one profile only",
         allowed="identity types separated by commas, each once",
     )
@@ -312,6 +316,18 @@ class Settings(BaseModel):
         if weak and info.data.get("environment") == "production":
             raise ValueError
         return key
+
+    @field_validator("login_ids", "unique_ids")
+    @classmethod
+    def _as_the_strategy_has_them(
+        cls, names: tuple[str, ...], info: ValidationInfo
+    ) -> tuple[str, ...]:
+        strategy = info.data.get("identity_strategy", "")
+        if strategy == "best_match" and names:
+            raise Refused("best_match has none, since it only matches; leave it empty")
+        if strategy != "best_match" and info.field_name == "login_ids" and not names:
+            raise ValueError
+        return names
 
     @field_validator("immutable_ids")
     @classmethod

@@ -69,6 +69,7 @@ profiles = Table(
     metadata,
     _workspace(primary_key=True),
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    Column("source_mpid", BigInteger),  # profile_link: the anonymous profile it comes from
     _ms("created_at_ms"),
     _ms("last_seen_ms"),
     sqlite_with_rowid=False,

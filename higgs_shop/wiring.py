@@ -13,7 +13,7 @@ from higgs_shop.background import Background, beat
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import Database
 from higgs_shop.identity_client import Hmac, IdentityClient, User
-from higgs_shop.idsync_service import create_service, random_mpid
+from higgs_shop.idsync_service import STRATEGIES, create_service, random_mpid
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.outgoing_http import OutgoingHttp
@@ -147,6 +147,7 @@ def wire(
         owed_calls=owed_calls,
         clock=clock,
         workspace_id=workspace.id,
+        has_login=STRATEGIES[settings.identity_strategy].has_login,
         on_events=forwarder.wake,
     )
     return Parts(

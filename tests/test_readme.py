@@ -19,6 +19,8 @@ NAMED_DEFAULTS = {
     "instance": "`instance/` in the project, else the user's data folder",
     "database_url": "SQLite file in the instance folder",
     "identity_priority": "the documented order",
+    "login_ids": "the strategy's",
+    "unique_ids": "the strategy's",
 }
 
 

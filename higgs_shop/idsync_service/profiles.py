@@ -119,8 +119,15 @@ def load(
     return loaded
 
 
-def create(connection: Connection, workspace_id: str, new_mpid: NewMpid, now_ms: int) -> Profile:
-    """A new profile without identities."""
+def create(
+    connection: Connection,
+    workspace_id: str,
+    new_mpid: NewMpid,
+    now_ms: int,
+    *,
+    source: Profile | None = None,
+) -> Profile:
+    """A new profile without identities, linked to the anonymous one it comes from, if any."""
     while True:
         mpid = new_mpid()
         created = connection.execute(
@@ -128,6 +135,7 @@ def create(connection: Connection, workspace_id: str, new_mpid: NewMpid, now_ms:
             {
                 "workspace_id": workspace_id,
                 "mpid": mpid,
+                "source_mpid": None if source is None else source.mpid,
                 "created_at_ms": now_ms,
                 "last_seen_ms": now_ms,
             },

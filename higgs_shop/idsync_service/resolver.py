@@ -31,14 +31,20 @@ Action = Literal["identify", "login", "logout"]
 Answer = dict[str, Any]
 Loaded = Mapping[int, Profile]
 """Every profile that carries an identity of the request, and the one it names, by MPID."""
+Create = Callable[[Profile | None], Profile]
+"""Makes a new profile, which may have a source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The profile to answer with, None for a new one, and how it came to that."""
+    """The profile to answer with, None for a new one, and how it came to that.
+
+    A new profile may have a source: the anonymous one whose history belongs to it.
+    """
 
     profile: Profile | None
     steps: tuple[Step, ...]
+    source: Profile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,10 @@ class Resolver:
     ) -> Answer:
         """identify, login and logout: the answer names the profile to move to.
 
-        Raises: ImmutableIdentity. DatabaseBusy.
+        Raises: BadRequest, when the workspace's strategy has no such call. ImmutableIdentity.
+            DatabaseBusy.
         """
+        check_offered(workspace, action)
         identities = request.identities()
         call = Call(
             action,
@@ -80,7 +88,7 @@ class Resolver:
             None if request.previous_mpid is None else parse_mpid(request.previous_mpid),
         )
 
-        def decide(loaded: Loaded, create: Callable[[], Profile]) -> Decision:
+        def decide(loaded: Loaded, create: Create) -> Decision:
             current = None if call.previous_mpid is None else loaded.get(call.previous_mpid)
             resolution = choose(action, identities, workspace, loaded.values(), current)
             return moved(resolution, identities, workspace, loaded, create)
@@ -112,7 +120,7 @@ class Resolver:
             if change.new_value is not None
         }
 
-        def decide(loaded: Loaded, _create: Callable[[], Profile]) -> Decision:
+        def decide(loaded: Loaded, _create: Create) -> Decision:
             return modified(mpid, changes, workspace, loaded)
 
         return self._carry_out(workspace, call, identities, decide)
@@ -132,7 +140,7 @@ class Resolver:
         workspace: Workspace,
         call: Call,
         identities: Collection[tuple[str, str]],
-        decide: Callable[[Loaded, Callable[[], Profile]], Decision],
+        decide: Callable[[Loaded, Create], Decision],
     ) -> Answer:
         try:
             return self._decide_and_store(workspace, call, identities, decide)
@@ -150,7 +158,7 @@ class Resolver:
         workspace: Workspace,
         call: Call,
         identities: Collection[tuple[str, str]],
-        decide: Callable[[Loaded, Callable[[], Profile]], Decision],
+        decide: Callable[[Loaded, Create], Decision],
     ) -> Answer:
         with self._database.write() as connection:
             if not self._database.is_sqlite:
@@ -160,7 +168,10 @@ class Resolver:
             now_ms = self._clock()
             loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
             decision = decide(
-                loaded, lambda: profiles.create(connection, workspace.id, self._new_mpid, now_ms)
+                loaded,
+                lambda source: profiles.create(
+                    connection, workspace.id, self._new_mpid, now_ms, source=source
+                ),
             )
             changes = decision.changes
             if changes.profile.mpid in loaded:
@@ -184,6 +195,15 @@ class Resolver:
         return decision.answer
 
 
+def check_offered(workspace: Workspace, action: Action) -> None:
+    """Raises BadRequest for a login or logout where the strategy knows no people, only matches."""
+    strategy = STRATEGIES[workspace.identity_strategy]
+    if action in ("login", "logout") and not strategy.has_login:
+        raise BadRequest(
+            f"this workspace's strategy, {strategy.name}, has no {action}; use identify"
+        )
+
+
 def choose(
     action: Action,
     identities: Mapping[str, str],
@@ -199,16 +219,16 @@ def choose(
     find = walk(identities, candidates, workspace, None if current is None else current.mpid)
     found = find.profile
     strategy = STRATEGIES[workspace.identity_strategy]
-    situation = Situation(workspace, current, found)
+    situation = Situation(workspace, action, current, found)
     if found is None or not found.is_known(workspace):
         if action == "logout":
             choice = strategy.on_logout(situation)
-            return Resolution(choice.profile, (*find.steps, choice.step))
+            return Resolution(choice.profile, (*find.steps, choice.step), choice.source)
         # A device tells where somebody is, not who: a login ID outweighs what only a device found.
         is_found_by_person = found is not None and find.decided_by not in DEVICE_IDENTITY_TYPES
         if not is_found_by_person and any(name in identities for name in workspace.login_ids):
             choice = strategy.on_new_known_user(situation)
-            return Resolution(choice.profile, (*find.steps, choice.step))
+            return Resolution(choice.profile, (*find.steps, choice.step), choice.source)
     if found is None:
         step = Step("nobody_found", "nobody may be returned for these identities: a new profile")
     else:
@@ -221,7 +241,7 @@ def moved(
     identities: Mapping[str, str],
     workspace: Workspace,
     loaded: Loaded,
-    create: Callable[[], Profile],
+    create: Create,
 ) -> Decision:
     """What follows from a resolution: a profile where there is none, and the identities it lacks.
 
@@ -229,7 +249,7 @@ def moved(
     """
     profile, steps = resolution.profile, list(resolution.steps)
     if profile is None:
-        profile = create()
+        profile = create(resolution.source)
         steps.append(Step("profile_created", f"{listed([profile])} is new", None, [profile]))
     matched = _matched(profile, identities)
     changes = _changes(profile, loaded, workspace)

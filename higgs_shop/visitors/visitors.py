@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -56,6 +56,8 @@ class Visitors:
     """Finds, begins and changes visits. One for the whole store.
 
     Args:
+        has_login: whether the identity service offers login and logout; the strategy best_match
+            does not, and is asked to identify instead.
         on_events: called after every transaction that may have handed events to the outbox.
     """
 
@@ -67,6 +69,7 @@ class Visitors:
         owed_calls: OwedCalls,
         clock: Clock,
         workspace_id: str,
+        has_login: bool,
         on_events: Callable[[], None],
     ) -> None:
         self._database = database
@@ -75,6 +78,7 @@ class Visitors:
         self._owed_calls = owed_calls
         self._clock = clock
         self._workspace_id = workspace_id
+        self._has_login = has_login
         self._on_events = on_events
 
     def keep_session(self, visit: Visit, content: dict[str, Any]) -> None:
@@ -182,12 +186,12 @@ class Visitors:
         """The visitor is this customer from now on; a login call is owed."""
         visits.renew(step.connection, step.visit, customer_id=customer_id, now_ms=step.now_ms)
         known = identities_of(step.connection, self._workspace_id, customer_id)
-        self._owe(step, "login", {name: value for name, value in known.items() if value})
+        self._owe_move(step, "login", {name: value for name, value in known.items() if value})
 
     def sign_out(self, step: Step) -> None:
         """The visitor is nobody in particular again; a logout call, with an empty request, is owed."""
         visits.renew(step.connection, step.visit, customer_id=None, now_ms=step.now_ms)
-        self._owe(step, "logout", {})
+        self._owe_move(step, "logout", {})
 
     def change_identities(self, step: Step) -> None:
         """The customer's e-mail or phone has changed; a modify call is owed."""
@@ -323,12 +327,16 @@ class Visitors:
         ) as log:
             yield log
 
-    def _owe(self, step: Step, action: intents.Action, identities: dict[str, str | None]) -> None:
+    def _owe_move(
+        self, step: Step, action: Literal["login", "logout"], identities: dict[str, str | None]
+    ) -> None:
+        if not self._has_login and step.visit.is_opted_out:
+            return
         intent_id = intents.owe(
             step.connection,
             self._workspace_id,
             step.visit.id,
-            action=action,
+            action=action if self._has_login else "identify",
             identities=identities,
             now_ms=step.now_ms,
         )

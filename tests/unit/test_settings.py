@@ -165,6 +165,28 @@ class TestReading:
         assert settings.idsync_url == "https://identity.example.com/v1"
         assert settings.trusted_hosts == ("shop.example.com", ".example.org")
 
+    @pytest.mark.parametrize(
+        ("strategy", "ids"),
+        [
+            ("default", ("customerid",)),
+            ("profile_conversion", ("customerid", "email")),
+            ("profile_link", ("customerid", "email")),
+            ("profile_isolation", ("customerid", "email")),
+            ("best_match", ()),
+        ],
+    )
+    def test_login_and_unique_ids_are_the_strategy_s(
+        self, tmp_path: Path, strategy: str, ids: tuple[str, ...]
+    ) -> None:
+        settings = loaded(tmp_path, IDENTITY_STRATEGY=strategy)
+
+        assert settings.login_ids == settings.unique_ids == ids
+
+    @pytest.mark.parametrize("variable_name", ["LOGIN_IDS", "UNIQUE_IDS"])
+    def test_best_match_takes_none(self, tmp_path: Path, variable_name: str) -> None:
+        with pytest.raises(SettingsError, match="best_match has none"):
+            loaded(tmp_path, IDENTITY_STRATEGY="best_match", **{variable_name: "email"})
+
     def test_the_data_plan_can_be_off(self, tmp_path: Path) -> None:
         assert loaded(tmp_path, DATA_PLAN="off").data_plan == "off"
 
@@ -229,7 +251,6 @@ class TestReading:
         ("webhook_retry_seconds", "0,x", "HIGGS_SHOP_WEBHOOK_RETRY_SECONDS=0,x: use whole seconds"),
         ("webhook_retry_seconds", "5,10", "the first attempt is made at once"),
         ("webhook_retry_seconds", ",", "use whole seconds separated by commas"),
-        ("identity_strategy", "best_match", "not available yet; use profile_conversion"),
         ("identity_strategy", "profile_lnk", "no such strategy; did you mean profile_link?"),
         ("identity_strategy", "zzz", "no such strategy; use profile_conversion"),
         ("login_ids", "emial", "emial is no identity type; did you mean email?"),

@@ -258,6 +258,7 @@ def upgrade() -> None:
         "profiles",
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("source_mpid", sa.BigInteger(), nullable=True),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_profiles"),

@@ -7,11 +7,13 @@ from typing import Any
 import httpx
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from waitress.server import create_server
 
 from higgs_shop.database import Database
-from higgs_shop.identity_types import CUSTOMER_ID, DEFAULT_PRIORITY, EMAIL
-from higgs_shop.idsync_service import create_service, random_mpid
+from higgs_shop.identity_types import DEFAULT_PRIORITY
+from higgs_shop.idsync_service import STRATEGIES, create_service, random_mpid
+from higgs_shop.tables import profile_identities
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
 
 KEY = "shop-key-0001"
@@ -73,25 +75,28 @@ StoreWorkspace = Callable[..., Workspace]
 
 @pytest.fixture
 def store_workspace(database: Database) -> StoreWorkspace:
-    """Stores a workspace; what is not given is as in the shop."""
+    """Stores a workspace; what is not given is as in the shop, or as its strategy has it."""
 
     def store(
         *,
         workspace_id: str = DEFAULT_WORKSPACE,
         api_key: str = KEY,
+        identity_strategy: str = "profile_conversion",
         identity_priority: tuple[str, ...] = DEFAULT_PRIORITY,
-        login_ids: tuple[str, ...] = (CUSTOMER_ID, EMAIL),
-        unique_ids: tuple[str, ...] = (CUSTOMER_ID, EMAIL),
+        login_ids: tuple[str, ...] | None = None,
+        unique_ids: tuple[str, ...] | None = None,
         immutable_ids: tuple[str, ...] = (),
     ) -> Workspace:
         workspace = Workspace(
             id=workspace_id,
             api_key=api_key,
             api_secret=SECRET,
-            identity_strategy="profile_conversion",
+            identity_strategy=identity_strategy,
             identity_priority=identity_priority,
-            login_ids=login_ids,
-            unique_ids=unique_ids,
+            login_ids=STRATEGIES[identity_strategy].login_ids if login_ids is None else login_ids,
+            unique_ids=(
+                STRATEGIES[identity_strategy].unique_ids if unique_ids is None else unique_ids
+            ),
             immutable_ids=immutable_ids,
         )
         with database.write() as connection:
@@ -104,6 +109,22 @@ def store_workspace(database: Database) -> StoreWorkspace:
 @pytest.fixture
 def workspace(store_workspace: StoreWorkspace) -> Workspace:
     return store_workspace()
+
+
+@pytest.fixture
+def record(database: Database) -> Any:
+    """Reads a profile's identity record: its (type, value) pairs."""
+
+    def read(mpid: str) -> set[tuple[str, str]]:
+        with database.read() as connection:
+            rows = connection.execute(
+                select(
+                    profile_identities.c.identity_type, profile_identities.c.identity_value
+                ).where(profile_identities.c.mpid == int(mpid))
+            )
+            return {(identity_type, value) for identity_type, value in rows}
+
+    return read
 
 
 @pytest.fixture

@@ -1,10 +1,18 @@
 """What a strategy does with somebody new, and at logout: decided on plain profiles."""
 
+import dataclasses
 from typing import get_args
 
 import pytest
 
-from higgs_shop.identity_types import CUSTOMER_ID, DEFAULT_PRIORITY, EMAIL
+from higgs_shop.identity_types import CUSTOMER_ID, DEFAULT_IDS, DEFAULT_PRIORITY, EMAIL
+from higgs_shop.idsync_service.policies import (
+    Policy,
+    convert_anonymous_profile,
+    create_linked_profile,
+    create_profile,
+    return_to_anonymous_profile,
+)
 from higgs_shop.idsync_service.profiles import Profile
 from higgs_shop.idsync_service.resolver import Action, Resolution, choose
 from higgs_shop.idsync_service.strategies import PROFILE_CONVERSION, STRATEGIES
@@ -40,10 +48,88 @@ def resolve(
     return choose(action, identities, WORKSPACE, loaded, current)
 
 
-def test_every_strategy_is_found_by_its_name() -> None:
-    assert STRATEGIES["profile_conversion"] is PROFILE_CONVERSION
-    assert all(name == strategy.name for name, strategy in STRATEGIES.items())
-    assert PROFILE_CONVERSION.login_ids == PROFILE_CONVERSION.unique_ids == (CUSTOMER_ID, EMAIL)
+BOTH = (CUSTOMER_ID, EMAIL)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "ids", "on_new_known_user", "on_logout", "has_alias"),
+    [
+        ("default", (CUSTOMER_ID,), convert_anonymous_profile, create_profile, True),
+        ("profile_conversion", BOTH, convert_anonymous_profile, create_profile, True),
+        ("profile_link", BOTH, create_linked_profile, create_profile, True),
+        ("profile_isolation", BOTH, create_profile, return_to_anonymous_profile, False),
+        ("best_match", (), None, None, False),
+    ],
+)
+def test_the_documented_table(
+    strategy: str,
+    ids: tuple[str, ...],
+    on_new_known_user: Policy | None,
+    on_logout: Policy | None,
+    has_alias: bool,
+) -> None:
+    found = STRATEGIES[strategy]
+    assert found.name == strategy
+    assert found.unique_ids == found.login_ids == ids
+    assert found.has_alias is has_alias
+    assert found.has_login is (on_logout is not None)
+    if found.has_login:
+        assert found.on_new_known_user is on_new_known_user
+        assert found.on_logout is on_logout
+
+
+def test_there_are_five() -> None:
+    assert list(STRATEGIES) == list(DEFAULT_IDS)
+    assert len(STRATEGIES) == 5
+
+
+class TestLink:
+    """profile_link: a new person is a new profile, whose source is the anonymous one."""
+
+    WORKSPACE = dataclasses.replace(WORKSPACE, identity_strategy="profile_link")
+
+    @pytest.mark.parametrize(
+        ("loaded", "current", "source", "rule"),
+        [
+            pytest.param([ANONYMOUS], ANONYMOUS, ANONYMOUS, "new_profile_linked", id="current"),
+            pytest.param([ANONYMOUS], None, ANONYMOUS, "new_profile_linked", id="found_by_device"),
+            pytest.param([KNOWN], KNOWN, None, "new_person_beside_known", id="known"),
+            pytest.param([KNOWN], None, None, "new_person", id="nobody"),
+            pytest.param([ORPHAN], ORPHAN, None, "new_person", id="orphan"),
+        ],
+    )
+    def test_links(
+        self,
+        loaded: list[Profile],
+        current: Profile | None,
+        source: Profile | None,
+        rule: str,
+    ) -> None:
+        resolution = choose("login", NEWCOMER, self.WORKSPACE, loaded, current)
+        assert resolution.profile is None
+        assert resolution.source is source
+        assert resolution.steps[-1].rule == rule
+
+
+class TestIsolation:
+    """profile_isolation: people and the anonymous never mix, and a device has one anonymous profile."""
+
+    WORKSPACE = dataclasses.replace(WORKSPACE, identity_strategy="profile_isolation")
+
+    def test_a_new_person_is_new(self) -> None:
+        resolution = choose("login", NEWCOMER, self.WORKSPACE, [ANONYMOUS], ANONYMOUS)
+        assert (resolution.profile, resolution.source) == (None, None)
+        assert "nothing carries over" in resolution.steps[-1].text
+
+    def test_a_logout_goes_back(self) -> None:
+        resolution = choose("logout", STAMP, self.WORKSPACE, [KNOWN, ANONYMOUS], KNOWN)
+        assert resolution.profile is ANONYMOUS
+        assert resolution.steps[-1].rule == "returned_at_logout"
+
+    def test_a_logout_makes_a_profile_where_there_is_none(self) -> None:
+        resolution = choose("logout", STAMP, self.WORKSPACE, [KNOWN], KNOWN)
+        assert resolution.profile is None
+        assert resolution.steps[-1].rule == "new_profile_at_logout"
 
 
 class TestSomebodyNew:

@@ -1,0 +1,73 @@
+"""The shop under each identity strategy: what signing up, out and in makes of the visitor's MPID."""
+
+import pytest
+
+from tests.api.browsing import Browser
+from tests.api.conftest import OpenStore
+from tests.api.journeys import buy, identity_state, mpid, sign_in, sign_out, sign_up
+
+
+def pending(visitor: Browser) -> bool:
+    return visitor.get("/").has("identity-pending")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "stays", "comes_back"),
+    [
+        ("default", True, False),
+        ("profile_conversion", True, False),
+        ("profile_link", False, False),
+        ("profile_isolation", False, True),
+    ],
+)
+def test_people_sign_up_out_and_in(
+    open_store: OpenStore, strategy: str, stays: bool, comes_back: bool
+) -> None:
+    store = open_store(identity_strategy=strategy)
+    visitor = store.browser()
+    anonymous = mpid(visitor.get("/"))
+    page = sign_up(visitor)
+    customer = mpid(page)
+    assert identity_state(page) == "known"
+    assert (customer == anonymous) is stays
+    order = buy(visitor)
+    page = sign_out(visitor)
+    assert identity_state(page) == "anonymous"
+    assert mpid(page) != customer
+    assert (mpid(page) == anonymous) is comes_back
+    assert mpid(sign_in(visitor, "grace.field@example.com")) == customer
+    assert order in visitor.get("/account").html
+    assert not pending(visitor)
+    (signed_up,) = [event for event in store.events() if event.name == "Signed Up"]
+    assert str(signed_up.mpid) == customer
+    purchases = [event for event in store.events() if event.name == "purchase"]
+    assert [str(event.mpid) for event in purchases] == [customer]
+
+
+def test_best_match_only_matches(open_store: OpenStore) -> None:
+    """There is no login: the shop knows who is signed in, the identity service only who matches."""
+    store = open_store(identity_strategy="best_match")
+    visitor = store.browser()
+    anonymous = mpid(visitor.get("/"))
+    page = sign_up(visitor)
+    assert (mpid(page), identity_state(page)) == (anonymous, "anonymous")
+    assert page.has("customer-id")
+    page = sign_out(visitor)
+    assert (mpid(page), identity_state(page)) == (anonymous, "anonymous")
+    assert page.has("sign-in"), "signed out of the shop all the same"
+    assert not pending(visitor)
+    assert {row["action"] for row in store.rows("identity_decisions")} == {"identify"}
+    elsewhere = store.browser()
+    elsewhere.get("/")
+    assert mpid(sign_in(elsewhere, "grace.field@example.com")) == anonymous
+
+
+def test_best_match_asks_nothing_for_somebody_who_is_not_tracked(open_store: OpenStore) -> None:
+    store = open_store(identity_strategy="best_match")
+    visitor = store.browser()
+    visitor.submit(visitor.get("/privacy"), "opt-out")
+    calls = len(store.rows("identity_decisions"))
+    sign_in(visitor)
+    sign_out(visitor)
+    assert len(store.rows("identity_decisions")) == calls
+    assert not pending(visitor)
