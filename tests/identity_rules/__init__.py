@@ -1,0 +1,1 @@
+"""Identity resolution said a second time, for tests: a small model of the rules, and random calls."""
