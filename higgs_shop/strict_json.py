@@ -25,20 +25,16 @@ def loads(body: bytes) -> Any:
     if text.startswith("\ufeff"):
         raise BadJson("the body starts with a byte order mark; send plain UTF-8")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique_members,
-            parse_constant=_no_constant,
-            parse_int=_int64,
-            parse_float=_finite,
-        )
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise BadJson(
             f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from error
     except RecursionError as error:
         raise BadJson(f"the body is nested more than {MAX_DEPTH} deep") from error
-    _check(value, MAX_DEPTH)
+    # Only an escape brings in what UTF-8 cannot hold, and without brackets nothing is deep.
+    if "\\u" in text or text.count("{") + text.count("[") >= MAX_DEPTH:
+        _check(value, MAX_DEPTH)
     return value
 
 
@@ -87,3 +83,11 @@ def _check_text(text: str) -> None:
         raise BadJson("a string holds a NUL character")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise BadJson("a string holds half of a surrogate pair")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique_members,
+    parse_constant=_no_constant,
+    parse_int=_int64,
+    parse_float=_finite,
+)

@@ -5,7 +5,6 @@ Source: IDSync HTTP API, "Authentication". The signature is the lower-case hex o
 belongs to the path (both ways are accepted) and how old a signature may be (a clock window bounds it).
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -99,7 +98,7 @@ def authenticate(
 def signature(secret: str, method: str, date: str, path: str, body: bytes) -> str:
     """The documented signature of one request."""
     signed = f"{method}\n{date}\n{path}".encode() + body
-    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), signed, "sha256").hex()
 
 
 def _opened_by(key: str | None, find_workspace: FindWorkspace) -> Workspace:

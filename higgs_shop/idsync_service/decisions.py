@@ -86,6 +86,7 @@ _ANSWER_OF_REPEATED: Final = (
 )
 _STORE: Final = {
     dialect.__name__.rpartition(".")[2]: dialect.insert(identity_decisions)
+    .inline()
     .on_conflict_do_nothing()
     .execution_options(preserve_rowcount=True)
     for dialect in (sqlite, postgresql)

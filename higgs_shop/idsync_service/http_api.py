@@ -3,6 +3,7 @@
 Source: IDSync HTTP API. Every answer, errors included, is JSON and readable from any origin.
 """
 
+import functools
 import json
 import logging
 from collections.abc import Sequence
@@ -115,7 +116,7 @@ def create_service(
     app.register_error_handler(DatabaseBusy, _busy)
     app.register_error_handler(HTTPException, _not_served)
     app.register_error_handler(Exception, _failed)
-    app.after_request(_with_headers)
+    app.after_request(_with_preflight_headers)
     return app
 
 
@@ -136,26 +137,26 @@ def _read_modify(body: bytes, mpid: str) -> tuple[ModifyRequest, int]:
 
 
 def _credentials(sent: Request, body: bytes) -> Credentials:
-    basic = sent.authorization
+    headers = sent.environ  # asked directly: it is done at every call
+    is_authorized = "HTTP_AUTHORIZATION" in headers
+    basic = sent.authorization if is_authorized else None
     is_basic = basic is not None and basic.type == "basic" and basic.username is not None
-    signature = sent.headers.get("x-mp-signature")
+    signature = headers.get("HTTP_X_MP_SIGNATURE")
     return Credentials(
         method=sent.method,
         paths=() if signature is None else _sent_paths(sent),
         body=body,
-        key=sent.headers.get("x-mp-key"),
+        key=headers.get("HTTP_X_MP_KEY"),
         signature=signature,
-        date=sent.headers.get("Date"),
+        date=headers.get("HTTP_DATE"),
         basic=(basic.username or "", basic.password or "") if basic and is_basic else None,
-        is_basic_broken="Authorization" in sent.headers and not is_basic,
+        is_basic_broken=is_authorized and not is_basic,
     )
 
 
 def _sent_paths(sent: Request) -> tuple[str, str]:
     # The servers that keep the path as it was sent say so; within the process nothing was encoded.
-    target = sent.environ.get("REQUEST_URI") or quote(
-        sent.root_path.rstrip("/") + sent.path, safe="/:@!$&'()*+,;=~-._"
-    )
+    target = sent.environ.get("REQUEST_URI") or _quoted(sent.root_path.rstrip("/") + sent.path)
     if not target.startswith("/"):
         parts = urlsplit(target)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
@@ -164,14 +165,18 @@ def _sent_paths(sent: Request) -> tuple[str, str]:
     return path, f"{path}?{query}" if query else path
 
 
+@functools.lru_cache(maxsize=256)
+def _quoted(path: str) -> str:
+    return quote(path, safe="/:@!$&'()*+,;=~-._")
+
+
 def _json(answer: Answer, status_code: int = 200) -> Response:
-    return Response(json.dumps(answer), status_code, mimetype="application/json")
+    return Response(json.dumps(answer), status_code, _HEADERS, content_type="application/json")
 
 
-def _with_headers(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+def _with_preflight_headers(response: Response) -> Response:
     if request.method == "OPTIONS":
-        response.headers.update(_PREFLIGHT_HEADERS)
+        response.headers.update(_HEADERS | _PREFLIGHT_HEADERS)
     return response
 
 

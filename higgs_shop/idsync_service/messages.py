@@ -4,6 +4,7 @@ Source: IDSync HTTP API, "Request schema". Unknown extra members are ignored; id
 count as absent.
 """
 
+import json
 import re
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -81,9 +82,9 @@ class _Call(_Message):
     request_id: _RequestId | None = None
     request_timestamp_ms: int | None = None
 
-    def content(self) -> bytes:
-        """What is asked for, as bytes: the same whenever it is sent."""
-        return self.model_dump_json(exclude={"request_timestamp_ms"}).encode()
+    def _content(self, *asked: Any) -> bytes:
+        # Neither the time nor the client: the same call may be sent again, and by another release.
+        return json.dumps([self.environment, self.request_id, self.context, *asked]).encode()
 
 
 class IdentityRequest(_Call):
@@ -98,6 +99,10 @@ class IdentityRequest(_Call):
         if all(value is None for value in identities.values()):
             raise ValueError("needs at least one identity")
         return identities
+
+    def content(self) -> bytes:
+        """What is asked for, as bytes: the same whenever it is sent."""
+        return self._content(self.previous_mpid, self.known_identities)
 
     def identities(self) -> dict[str, str]:
         """The identities that are not null, in the order of the request."""
@@ -116,6 +121,15 @@ class ModifyRequest(_Call):
     """The body of modify."""
 
     identity_changes: Annotated[list[IdentityChange], Field(max_length=MAX_CHANGES)]
+
+    def content(self) -> bytes:
+        """What is asked for, as bytes: the same whenever it is sent."""
+        return self._content(
+            *(
+                (each.identity_type, each.old_value, each.new_value)
+                for each in self.identity_changes
+            )
+        )
 
 
 _MessageT = TypeVar("_MessageT", bound=_Message)

@@ -94,6 +94,7 @@ _REMOVE: Final = delete(profile_identities).where(
 )
 _CREATE: Final = {
     dialect.__name__.rpartition(".")[2]: dialect.insert(profiles)
+    .inline()
     .on_conflict_do_nothing()
     .execution_options(preserve_rowcount=True)
     for dialect in (sqlite, postgresql)

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from higgs_shop.database import JsonText
 from higgs_shop.identity_types import BATCH_NAMES
@@ -95,9 +95,12 @@ def batch_body(
     return f'{{"events":[{event}],{compact_json(facts)[1:]}'.encode()
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def compact_json(value: Any) -> JsonText:
     """JSON as it travels: no spaces, and letters as they are."""
-    return JsonText(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return JsonText(_ENCODER.encode(value))
 
 
 def event_data(
