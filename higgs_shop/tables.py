@@ -72,6 +72,8 @@ profiles = Table(
     Column("source_mpid", BigInteger),  # profile_link: the anonymous profile it comes from
     _ms("created_at_ms"),
     _ms("last_seen_ms"),
+    # Newest made first. By last_seen_ms, every identity call would write the index anew.
+    Index(None, "workspace_id", "created_at_ms", "mpid"),
     sqlite_with_rowid=False,
 )
 
@@ -106,6 +108,33 @@ identity_decisions = Table(
     UniqueConstraint(
         "workspace_id", "request_id", "request_digest", name="uq_identity_decisions_request"
     ),
+    Index(None, "workspace_id", "mpid", "id"),
+    # Those that moved on from a profile to another one.
+    Index(
+        "ix_identity_decisions_moved_on",
+        "workspace_id",
+        "previous_mpid",
+        "id",
+        sqlite_where=text("previous_mpid <> mpid"),
+        postgresql_where=text("previous_mpid <> mpid"),
+    ),
+)
+
+# The profiles, other than the one answered with, from which a decision took identities away.
+decision_profiles = Table(
+    "decision_profiles",
+    metadata,
+    _workspace(primary_key=True),
+    Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    Column(
+        "decision_id",
+        _Id,
+        ForeignKey("identity_decisions.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Index(None, "decision_id"),
+    sqlite_with_rowid=False,
 )
 
 # ── what the shop knows · owner: shop ────────────────────────────────────────────────────────────
@@ -207,6 +236,8 @@ device_users = Table(
     Column("is_logged_in", Boolean, nullable=False),
     _ms("first_seen_ms"),
     _ms("last_seen_ms"),
+    Index(None, "workspace_id", "mpid"),
+    Index(None, "workspace_id", "first_seen_ms"),
 )
 
 visits = Table(
@@ -314,6 +345,7 @@ events = Table(
     _ms("logged_at_ms"),
     UniqueConstraint("workspace_id", "source_message_id"),
     Index(None, "workspace_id", "visit_id", "id"),
+    Index(None, "workspace_id", "mpid", "id"),
     Index(
         "ix_events_unattributed",
         "intent_id",

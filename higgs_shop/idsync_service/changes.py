@@ -76,6 +76,10 @@ class Changes:
         """(mpid, type, value) of what is to be added, in a stable order."""
         return sorted(self._identities() - self._before)
 
+    def losers(self) -> set[int]:
+        """MPIDs of other profiles from which something is to be taken away."""
+        return {mpid for mpid, _, _ in self.removed()} - {self.profile.mpid}
+
     def _replaced(self, identity_type: str, old_value: str | None) -> list[str]:
         values = self.profile.identities.get(identity_type, set())
         if holds_one_value(self._workspace, identity_type):

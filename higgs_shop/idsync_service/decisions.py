@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.idsync_service.profiles import Profile
-from higgs_shop.tables import identity_decisions
+from higgs_shop.tables import decision_profiles, identity_decisions
 
 _MAX_LISTED: Final = 20
 """Bounds a record: a device in a shop window may have thousands of anonymous profiles."""
@@ -91,6 +91,10 @@ _STORE: Final = {
     .execution_options(preserve_rowcount=True)
     for dialect in (sqlite, postgresql)
 }
+_STORE_AND_NAME: Final = {
+    dialect: statement.returning(identity_decisions.c.id) for dialect, statement in _STORE.items()
+}
+_STORE_LOSERS: Final = insert(decision_profiles)
 
 
 class Repeated(Exception):
@@ -120,27 +124,39 @@ def store(
     mpid: int,
     answer: Mapping[str, Any],
     steps: Sequence[Step],
+    losers: Collection[int],
     decided_at_ms: int,
 ) -> None:
     """Write a decision down, with the answer that is about to be given.
 
+    Args:
+        losers: MPIDs of other profiles from which identities were taken away. It is part of how they
+            came to be, too.
     Raises: Repeated; nothing of this transaction may then be kept.
     """
-    stored = connection.execute(
-        _STORE[connection.dialect.name],
-        {
-            "workspace_id": workspace_id,
-            "action": call.action,
-            "request_id": call.request_id,
-            "request_digest": call.digest,
-            "request": call.request,
-            "previous_mpid": call.previous_mpid,
-            "mpid": mpid,
-            "status_code": 200,
-            "answer": answer,
-            "steps": [step.as_json() for step in steps],
-            "decided_at_ms": decided_at_ms,
-        },
-    )
-    if stored.rowcount == 0:
+    values = {
+        "workspace_id": workspace_id,
+        "action": call.action,
+        "request_id": call.request_id,
+        "request_digest": call.digest,
+        "request": call.request,
+        "previous_mpid": call.previous_mpid,
+        "mpid": mpid,
+        "status_code": 200,
+        "answer": answer,
+        "steps": [step.as_json() for step in steps],
+        "decided_at_ms": decided_at_ms,
+    }
+    if losers:
+        decision_id = connection.execute(_STORE_AND_NAME[connection.dialect.name], values).scalar()
+        if decision_id is None:
+            raise Repeated
+        connection.execute(
+            _STORE_LOSERS,
+            [
+                {"workspace_id": workspace_id, "mpid": loser, "decision_id": decision_id}
+                for loser in losers
+            ],
+        )
+    elif connection.execute(_STORE[connection.dialect.name], values).rowcount == 0:
         raise Repeated

@@ -176,10 +176,11 @@ class Resolver:
             changes = decision.changes
             if changes.profile.mpid in loaded:
                 profiles.touch(connection, workspace.id, changes.profile.mpid, now_ms)
+            removed = changes.removed()
             profiles.write_identities(
                 connection,
                 workspace.id,
-                removed=changes.removed(),
+                removed=removed,
                 added=changes.added(),
                 now_ms=now_ms,
             )
@@ -190,6 +191,7 @@ class Resolver:
                 mpid=changes.profile.mpid,
                 answer=decision.answer,
                 steps=decision.steps,
+                losers=changes.losers() if removed else (),
                 decided_at_ms=now_ms,
             )
         return decision.answer

@@ -71,6 +71,18 @@ def upgrade() -> None:
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "stamp", "mpid", name="pk_device_users"),
     )
+    op.create_index(
+        "ix_device_users_workspace_id_first_seen_ms",
+        "device_users",
+        ["workspace_id", "first_seen_ms"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_device_users_workspace_id_mpid",
+        "device_users",
+        ["workspace_id", "mpid"],
+        unique=False,
+    )
     op.create_table(
         "devices",
         sa.Column("workspace_id", sa.Text(), nullable=False),
@@ -109,6 +121,12 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("mpid IS NULL"),
         postgresql_where=sa.text("mpid IS NULL"),
+    )
+    op.create_index(
+        "ix_events_workspace_id_mpid_id",
+        "events",
+        ["workspace_id", "mpid", "id"],
+        unique=False,
     )
     op.create_index(
         "ix_events_workspace_id_visit_id_id",
@@ -150,6 +168,20 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "workspace_id", "request_id", "request_digest", name="uq_identity_decisions_request"
         ),
+    )
+    op.create_index(
+        "ix_identity_decisions_moved_on",
+        "identity_decisions",
+        ["workspace_id", "previous_mpid", "id"],
+        unique=False,
+        sqlite_where=sa.text("previous_mpid <> mpid"),
+        postgresql_where=sa.text("previous_mpid <> mpid"),
+    )
+    op.create_index(
+        "ix_identity_decisions_workspace_id_mpid_id",
+        "identity_decisions",
+        ["workspace_id", "mpid", "id"],
+        unique=False,
     )
     op.create_table(
         "inbox_requests",
@@ -264,6 +296,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_profiles"),
         sqlite_with_rowid=False,
     )
+    op.create_index(
+        "ix_profiles_workspace_id_created_at_ms_mpid",
+        "profiles",
+        ["workspace_id", "created_at_ms", "mpid"],
+        unique=False,
+    )
     op.create_table(
         "user_attributes",
         sa.Column("workspace_id", sa.Text(), nullable=False),
@@ -337,6 +375,23 @@ def upgrade() -> None:
             name="uq_cart_lines_cart_id_product_id_color_size",
         ),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "decision_profiles",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("decision_id", _ID, autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["decision_id"],
+            ["identity_decisions.id"],
+            name="fk_decision_profiles_decision_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("workspace_id", "mpid", "decision_id", name="pk_decision_profiles"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_decision_profiles_decision_id", "decision_profiles", ["decision_id"], unique=False
     )
     op.create_table(
         "delivery_attempts",

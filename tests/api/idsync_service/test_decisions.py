@@ -13,7 +13,7 @@ from sqlalchemy import event, func, select
 
 from higgs_shop.database import Database
 from higgs_shop.idsync_service import create_service, profiles
-from higgs_shop.tables import identity_decisions, profile_identities
+from higgs_shop.tables import decision_profiles, identity_decisions, profile_identities
 from higgs_shop.tables import profiles as profiles_table
 from tests.api.idsync_service.conftest import KEY, NOW_MS, Calls
 
@@ -65,6 +65,46 @@ def test_a_decision_tells_every_step(calls: Calls, database: Database) -> None:
 def test_a_search_leaves_no_record(calls: Calls, database: Database) -> None:
     calls.search(S1)
     assert decisions(database) == []
+
+
+class TestLosses:
+    """What a decision takes away from others is on record for them, too."""
+
+    def test_who_lost_an_identity_is_kept_beside_the_decision(
+        self, calls: Calls, database: Database
+    ) -> None:
+        loser = calls.login({"customerid": "C-1", "email": "a@example.test"})["mpid"]
+        calls.login({"customerid": "C-2", "email": "a@example.test"})
+        with database.read() as connection:
+            ((about, decision_id),) = connection.execute(
+                select(decision_profiles.c.mpid, decision_profiles.c.decision_id)
+            )
+        assert (str(about), decision_id) == (loser, decisions(database)[-1].id)
+
+    def test_a_repeat_of_a_call_that_took_something_is_answered_as_before(
+        self, calls: Calls, database: Database
+    ) -> None:
+        calls.login({"customerid": "C-1", "email": "a@example.test"})
+        both = {"customerid": "C-2", "email": "a@example.test"}
+        first, second = (calls.move("login", both, request_id="r-1") for _ in range(2))
+        assert first == second
+        assert count(database, decision_profiles) == 1
+
+    def test_calls_that_take_nothing_from_others_cost_no_statement_more(
+        self, calls: Calls, database: Database
+    ) -> None:
+        statements: list[str] = []
+
+        def remember(_c: object, _cursor: object, text: str, *_: object) -> None:
+            statements.append(text)
+
+        event.listen(database.engine, "before_cursor_execute", remember)
+        mpid = calls.identify(S1)["mpid"]
+        calls.identify(S1)
+        calls.login({"customerid": "C-1", **S1}, mpid)
+        calls.modify(mpid, "email", None, "a@example.test")
+        assert any("identity_decisions" in text for text in statements)
+        assert not any("decision_profiles" in text for text in statements)
 
 
 class TestRepeats:
