@@ -2,18 +2,27 @@
 
 Read in this order: http_api (the five calls), resolver (from a request to a profile), priority (the
 walk and the ties), strategies and policies (what to do with somebody new), changes (uniqueness,
-orphans), profiles and decisions (what is stored), authentication, messages, errors.
+orphans), profiles and decisions (what is stored), authentication, messages, errors. For those who look:
+directory (whom there is) and history (how somebody came to be).
 """
 
+from higgs_shop.idsync_service.errors import IdSyncError
 from higgs_shop.idsync_service.http_api import create_service
+from higgs_shop.idsync_service.messages import IdentityRequest, parse_mpid
 from higgs_shop.idsync_service.profiles import NewMpid, random_mpid
+from higgs_shop.idsync_service.resolver import Preview, Resolver
 from higgs_shop.idsync_service.strategies import PROFILE_CONVERSION, STRATEGIES, Strategy
 
 __all__ = [
     "PROFILE_CONVERSION",
     "STRATEGIES",
+    "IdSyncError",
+    "IdentityRequest",
     "NewMpid",
+    "Preview",
+    "Resolver",
     "Strategy",
     "create_service",
+    "parse_mpid",
     "random_mpid",
 ]

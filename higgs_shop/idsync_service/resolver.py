@@ -22,7 +22,7 @@ from higgs_shop.idsync_service.messages import (
     parse_mpid,
 )
 from higgs_shop.idsync_service.policies import Situation
-from higgs_shop.idsync_service.priority import walk
+from higgs_shop.idsync_service.priority import Find, walk
 from higgs_shop.idsync_service.profiles import NewMpid, Profile
 from higgs_shop.idsync_service.strategies import STRATEGIES
 from higgs_shop.workspaces import Workspace
@@ -54,6 +54,29 @@ class Decision:
     changes: Changes
     answer: Answer
     steps: list[Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a call would come to, if it were made now.
+
+    Attributes:
+        profile: the one to answer with, as it would be then; None for a new one, and for a search
+            that finds nobody.
+        is_new: whether a new profile would be made.
+        is_logged_in: what the answer would say.
+        matched_identities: those of the request that found the profile.
+    """
+
+    profile: Profile | None
+    is_new: bool
+    is_logged_in: bool
+    matched_identities: Mapping[str, str]
+    steps: tuple[Step, ...]
+
+
+_NOBODY_YET = 0
+"""The MPID of a profile that would be made; no profile has it."""
 
 
 class Resolver:
@@ -134,6 +157,28 @@ class Resolver:
         if profile is None:
             raise ProfileNotFound("no profile may be returned for these identities")
         return _answer(profile, workspace, _matched(profile, identities))
+
+    def preview(
+        self, workspace: Workspace, action: Action | Literal["search"], request: IdentityRequest
+    ) -> Preview:
+        """What would happen, by the same rules. Nothing is written, nor kept on record.
+
+        Raises: IdSyncError, as the call would. A search that finds nobody is an answer here.
+        """
+        identities = request.identities()
+        mpid = None if request.previous_mpid is None else parse_mpid(request.previous_mpid)
+        with self._database.read() as connection:
+            loaded = profiles.load(connection, workspace.id, identities.items(), mpid)
+        if action == "search":
+            return _found(walk(identities, loaded.values(), workspace, None), identities, workspace)
+        check_offered(workspace, action)
+        current = None if mpid is None else loaded.get(mpid)
+        return _previewed(
+            choose(action, identities, workspace, loaded.values(), current),
+            identities,
+            workspace,
+            loaded,
+        )
 
     def _carry_out(
         self,
@@ -282,6 +327,37 @@ def modified(
     ]
     nothing = Step("nothing_changed", "the profile has these values already", None, [profile])
     return Decision(changes, answer, changes.steps or [nothing])
+
+
+def _found(find: Find, identities: Mapping[str, str], workspace: Workspace) -> Preview:
+    profile = find.profile
+    if profile is None:
+        step = Step("nobody_found", "nobody may be returned for these identities: not found")
+        return Preview(None, False, False, {}, (*find.steps, step))
+    step = Step("returned", f"{listed([profile])} is returned", find.decided_by, [profile])
+    return Preview(
+        profile,
+        False,
+        profile.is_known(workspace),
+        _matched(profile, identities),
+        (*find.steps, step),
+    )
+
+
+def _previewed(
+    resolution: Resolution, identities: Mapping[str, str], workspace: Workspace, loaded: Loaded
+) -> Preview:
+    newcomer = Profile(_NOBODY_YET, 0, {})
+    decision = moved(resolution, identities, workspace, loaded, lambda *_: newcomer)
+    made = Step("profile_created", "a new profile would be made")
+    steps = [made if step.rule == "profile_created" else step for step in decision.steps]
+    return Preview(
+        resolution.profile,
+        resolution.profile is None,
+        decision.answer["is_logged_in"],
+        decision.answer["matched_identities"],
+        tuple(steps),
+    )
 
 
 def _changes(profile: Profile, loaded: Loaded, workspace: Workspace) -> Changes:
