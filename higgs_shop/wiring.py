@@ -13,7 +13,7 @@ from higgs_shop.background import Background, beat
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import Database
 from higgs_shop.identity_client import Hmac, IdentityClient, User
-from higgs_shop.idsync_service import STRATEGIES, create_service, random_mpid
+from higgs_shop.idsync_service import STRATEGIES, Resolver, create_service, random_mpid
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.outgoing_http import OutgoingHttp
@@ -42,6 +42,7 @@ class Parts:
     database: Database
     catalog: Catalog
     identity_service: Any
+    resolver: Resolver
     identity_client: IdentityClient
     visitors: Visitors
     owed_calls: OwedCalls
@@ -157,6 +158,7 @@ def wire(
         database=database,
         catalog=shipped_catalog(),
         identity_service=identity_service,
+        resolver=Resolver(database, clock=clock, new_mpid=random_mpid),
         identity_client=identity_client,
         visitors=visitors,
         owed_calls=owed_calls,

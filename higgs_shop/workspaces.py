@@ -4,7 +4,7 @@ Owns the table `workspaces`. The store has one workspace unless it is told other
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
@@ -33,7 +33,7 @@ class Workspace:
 
 
 _UPDATE: Final = update(workspaces).where(workspaces.c.id == bindparam("workspace"))
-_BY_API_KEY: Final = select(
+_WORKSPACE: Final = select(
     workspaces.c.id,
     workspaces.c.api_key,
     workspaces.c.api_secret,
@@ -42,7 +42,9 @@ _BY_API_KEY: Final = select(
     workspaces.c.login_ids,
     workspaces.c.unique_ids,
     workspaces.c.immutable_ids,
-).where(workspaces.c.api_key == bindparam("api_key"))
+)
+_BY_API_KEY: Final = _WORKSPACE.where(workspaces.c.api_key == bindparam("api_key"))
+_BY_ID: Final = _WORKSPACE.where(workspaces.c.id == bindparam("workspace"))
 
 
 def ensure_workspace(connection: Connection, workspace: Workspace, now_ms: int) -> None:
@@ -66,8 +68,15 @@ def ensure_workspace(connection: Connection, workspace: Workspace, now_ms: int) 
 def by_api_key(connection: Connection, api_key: str) -> Workspace | None:
     """The workspace that the key opens, or None."""
     row = connection.execute(_BY_API_KEY, {"api_key": api_key}).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _workspace(row)
+
+
+def get_workspace(connection: Connection, workspace_id: str) -> Workspace:
+    """The workspace with this id, which is there."""
+    return _workspace(connection.execute(_BY_ID, {"workspace": workspace_id}).one())
+
+
+def _workspace(row: Any) -> Workspace:
     return Workspace(
         id=row.id,
         api_key=row.api_key,

@@ -18,6 +18,7 @@ from higgs_shop.pages import (
     order,
     privacy,
     product,
+    profiles,
     x_ray,
 )
 from higgs_shop.pages.current_visitor import load_signed_in
@@ -50,6 +51,7 @@ BLUEPRINTS = (
     x_ray.bp,
     inbox.bp,
     inbox.receiver,
+    profiles.bp,
     operator.bp,
     health.bp,
 )

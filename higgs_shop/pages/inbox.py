@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from flask import Blueprint, abort, render_template, request, url_for
 
+from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.inbox import InboxRequest, get_request, keep, list_requests
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
@@ -89,6 +90,7 @@ def _row(kept: InboxRequest) -> dict[str, Any]:
         "received_at_ms": kept.received_at_ms,
         "event_type": summary.event_type if summary else None,
         "name": summary.name if summary else None,
+        "mpid": _profile_mpid(summary.mpid) if summary and summary.mpid else None,
         "mpid_short": short_mpid(summary.mpid) if summary and summary.mpid else None,
         "sequence": summary.sequence if summary else None,
         "signature": kept.signature,
@@ -100,3 +102,11 @@ def _row(kept: InboxRequest) -> dict[str, Any]:
         "body_text": kept.body_text,
         "body_json": kept.json,
     }
+
+
+def _profile_mpid(text: str) -> str | None:
+    """An MPID that may have a page; anybody may post here, and what they say is no fact yet."""
+    try:
+        return str(parse_mpid(text))
+    except ValueError:
+        return None

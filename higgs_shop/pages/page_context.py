@@ -31,6 +31,8 @@ _TITLES = {
     "inbox.show": "Inbox",
     "inbox.show_request": "Inbox",
     "x_ray.show": "X-ray",
+    "profiles.show": "Profiles",
+    "profiles.show_profile": "Profile",
     "operator.show": "Operators only",
 }
 

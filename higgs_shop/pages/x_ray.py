@@ -174,8 +174,9 @@ def _event(event: LoggedEvent, message: MessageState | None, *, in_full: bool) -
         "name": event.name,
         "logged_at_ms": event.logged_at_ms,
         "sequence": message.sequence if message else None,
+        "mpid": event.mpid,
         "mpid_short": short_mpid(event.mpid),
-        "delivery": _delivery(message),
+        "delivery": delivery_of(message),
         "data": event.data,
         "code_place": event.code_place,
         "in_full": in_full,
@@ -183,7 +184,8 @@ def _event(event: LoggedEvent, message: MessageState | None, *, in_full: bool) -
     }
 
 
-def _delivery(message: MessageState | None) -> Mapping[str, Any]:
+def delivery_of(message: MessageState | None) -> Mapping[str, Any]:
+    """How far an event has come, for the templates."""
     if message is None:
         return _NO_DELIVERY
     state: str = message.state
@@ -226,7 +228,9 @@ def _call(call: Intent, steps: list[str]) -> dict[str, Any]:
         "owed_since_ms": call.owed_since_ms,
         "duration": duration,
         "error": call.error_message,
+        "mpid": call.mpid,
         "mpid_short": short_mpid(call.mpid),
+        "previous_mpid": call.previous_mpid,
         "previous_mpid_short": short_mpid(call.previous_mpid),
         "steps": steps,
     }

@@ -23,6 +23,7 @@ from higgs_shop.tracker.tracker import (
     OpenSession,
     Tracker,
     discard_unattributed,
+    events_of_person,
     events_of_visit,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "UserIdentityChange",
     "attributes_of",
     "discard_unattributed",
+    "events_of_person",
     "events_of_visit",
     "person_of",
 ]

@@ -266,6 +266,24 @@ def events_of_visit(
     return [LoggedEvent(**row._mapping) for row in rows]
 
 
+def events_of_person(
+    connection: Connection,
+    workspace_id: str,
+    mpid: int,
+    *,
+    before_id: int | None = None,
+    most: int,
+) -> list[LoggedEvent]:
+    """The newest events of a person, newest first; with `before_id`, those before that one."""
+    values = {
+        "workspace": workspace_id,
+        "of_mpid": mpid,
+        "before_id": 2**63 - 1 if before_id is None else before_id,
+        "most": most,
+    }
+    return [LoggedEvent(**row._mapping) for row in connection.execute(_EVENTS_OF_PERSON, values)]
+
+
 def discard_unattributed(connection: Connection, workspace_id: str, device_stamp: str) -> int:
     """Forget the events of a device that belong to nobody yet: the person there opted out.
 
@@ -315,19 +333,30 @@ _WAITING_EVENTS = (
     )
     .order_by(events.c.id)
 )
-_EVENTS_OF_VISIT = (
-    select(
-        events.c.id,
-        events.c.request_id,
-        events.c.event_type,
-        events.c.name,
-        events.c.data,
-        events.c.mpid,
-        events.c.intent_id,
-        events.c.code_place,
-        events.c.logged_at_ms,
+_LOGGED_EVENT = select(
+    events.c.id,
+    events.c.request_id,
+    events.c.event_type,
+    events.c.name,
+    events.c.data,
+    events.c.mpid,
+    events.c.intent_id,
+    events.c.code_place,
+    events.c.logged_at_ms,
+)
+_EVENTS_OF_PERSON = (
+    _LOGGED_EVENT.where(
+        events.c.workspace_id == bindparam("workspace"),
+        events.c.mpid == bindparam("of_mpid"),
+        events.c.id < bindparam("before_id"),
     )
-    .where(events.c.workspace_id == bindparam("workspace"), events.c.visit_id == bindparam("visit"))
+    .order_by(events.c.id.desc())
+    .limit(bindparam("most"))
+)
+_EVENTS_OF_VISIT = (
+    _LOGGED_EVENT.where(
+        events.c.workspace_id == bindparam("workspace"), events.c.visit_id == bindparam("visit")
+    )
     .order_by(events.c.id.desc())
     .limit(bindparam("most"))
 )

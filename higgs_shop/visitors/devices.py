@@ -1,5 +1,6 @@
 """The identity client's memory of a device, kept in the database between requests."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -63,6 +64,40 @@ def keep(connection: Connection, visit: Visit, result: IdentityResult, now_ms: i
     return mpid
 
 
+@dataclass(frozen=True)
+class DeviceUser:
+    """Somebody as one device knows them: what the identity client was told, and when."""
+
+    stamp: str
+    mpid: int
+    identities: dict[str, dict[str, Any]]
+    is_logged_in: bool
+    first_seen_ms: int
+    last_seen_ms: int
+
+
+def devices_of(
+    connection: Connection, workspace_id: str, mpid: int, *, most: int
+) -> list[DeviceUser]:
+    """A person on each device where they were seen, the devices newest in use first."""
+    values = {"workspace": workspace_id, "of_mpid": mpid, "most": most}
+    return [DeviceUser(**row._mapping) for row in connection.execute(_DEVICES_OF, values)]
+
+
+def users_of(
+    connection: Connection, workspace_id: str, stamp: str, *, most: int
+) -> list[DeviceUser]:
+    """Everybody seen on a device, newest first."""
+    values = {"workspace": workspace_id, "stamp": stamp, "most": most}
+    return [DeviceUser(**row._mapping) for row in connection.execute(_USERS_OF, values)]
+
+
+def newest_users(connection: Connection, workspace_id: str, *, most: int) -> list[DeviceUser]:
+    """Who was first seen on a device last, newest first."""
+    values = {"workspace": workspace_id, "most": most}
+    return [DeviceUser(**row._mapping) for row in connection.execute(_NEWEST_USERS, values)]
+
+
 def _known_identities(connection: Connection, visit: Visit, mpid: int) -> dict[str, Any]:
     known: dict[str, Any] | None = connection.execute(
         select(device_users.c.identities).where(
@@ -74,6 +109,26 @@ def _known_identities(connection: Connection, visit: Visit, mpid: int) -> dict[s
     return known or {}
 
 
+_DEVICE_USERS = (
+    select(
+        device_users.c.stamp,
+        device_users.c.mpid,
+        device_users.c.identities,
+        device_users.c.is_logged_in,
+        device_users.c.first_seen_ms,
+        device_users.c.last_seen_ms,
+    )
+    .where(device_users.c.workspace_id == bindparam("workspace"))
+    .limit(bindparam("most"))
+)
+_LAST_SEEN_FIRST = (device_users.c.last_seen_ms.desc(), device_users.c.stamp, device_users.c.mpid)
+_DEVICES_OF = _DEVICE_USERS.where(device_users.c.mpid == bindparam("of_mpid")).order_by(
+    *_LAST_SEEN_FIRST
+)
+_USERS_OF = _DEVICE_USERS.where(device_users.c.stamp == bindparam("stamp")).order_by(
+    *_LAST_SEEN_FIRST
+)
+_NEWEST_USERS = _DEVICE_USERS.order_by(device_users.c.first_seen_ms.desc())
 _USERS = (
     select(
         device_users.c.mpid,

@@ -40,7 +40,22 @@ FIELDS: Final = [
     "token",
     "form_token",
 ]
-PARAMETERS: Final = ("category", "step", "next", "once", "page", "before")
+PARAMETERS: Final = (
+    "category",
+    "step",
+    "next",
+    "once",
+    "page",
+    "before",
+    "q",
+    "after",
+    "action",
+    "type",
+    "value",
+    "previous_mpid",
+    "history_before",
+    "events_before",
+)
 HEADERS: Final = [
     "User-Agent",
     "Accept",

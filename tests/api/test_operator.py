@@ -8,7 +8,14 @@ from tests.api.browsing import Browser
 from tests.api.conftest import PRODUCTION, OpenStore, Store
 
 TOKEN: Final = "let me look"
-OBSERVED: Final = ("/inbox", "/inbox/requests/1", "/x-ray", "/x-ray/fragment")
+OBSERVED: Final = (
+    "/inbox",
+    "/inbox/requests/1",
+    "/x-ray",
+    "/x-ray/fragment",
+    "/profiles",
+    "/profiles/1",
+)
 
 
 def looks(store: Store, path: str = "/inbox", *, peer: str = "127.0.0.1", **headers: str) -> int:

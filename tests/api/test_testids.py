@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import OpenStore, Store
-from tests.api.journeys import TEE, add_to_cart, begin_checkout, buy, sign_up
+from tests.api.journeys import TEE, add_to_cart, begin_checkout, buy, mpid, sign_up
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 EVERY_PAGE: Final = "Every page"
@@ -32,7 +32,7 @@ def documented() -> Ids:
 
 
 @pytest.fixture
-def seen(store: Store, open_store: OpenStore) -> Ids:
+def seen(store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> Ids:
     """The ids by page, as they are on the pages in all their states."""
     ids: Ids = defaultdict(set)
     for pages in (_shopping, _signing_up, _observing):
@@ -41,6 +41,14 @@ def seen(store: Store, open_store: OpenStore) -> Ids:
     unanswered = open_store(identity_transport=httpx.MockTransport(_refuse))
     ids["/about"] |= _ids_of(unanswered.browser().get("/about"))
     for name, page in _entering(open_store(operator_token="who-may-look")):
+        ids[name] |= _ids_of(page)
+    monkeypatch.setattr("higgs_shop.idsync_service.directory.MOST_COUNTED", 2)
+    remote = open_store(idsync_url="https://identity.example/v1")
+    ids["/profiles"] |= _ids_of(remote.browser().get("/profiles"))
+    linking = open_store(identity_strategy="profile_link")
+    ids["/profiles/<mpid>"] |= _ids_of(_linked(linking))
+    strict = open_store(immutable_ids=("customerid",), identity_priority=("email", "customerid"))
+    for name, page in _refused(strict):
         ids[name] |= _ids_of(page)
     return ids
 
@@ -146,6 +154,61 @@ def _observing(store: Store) -> Iterable[tuple[str, Page]]:
     newest = inbox.all("inbox-request")[0].with_tag("a")[0]["href"]
     yield "/inbox", visitor.get(newest)
     yield "/x-ray", visitor.get("/x-ray")
+    yield from _explaining(store)
+
+
+def _explaining(store: Store) -> Iterable[tuple[str, Page]]:
+    nobody = store.browser()
+    yield "/profiles", nobody.get("/profiles?q=nobody")
+    visitor = store.browser()
+    number = mpid(sign_up(visitor, email="one.more@example.com"))
+    for _ in range(25):
+        visitor.get("/about")
+    for stamp in range(51):
+        _identify(visitor, previous_mpid=number, device_application_stamp=f"stamp-{stamp}")
+    person = visitor.get(f"/profiles/{number}")
+    yield "/profiles/<mpid>", person
+    answered = visitor.submit(person, "what-if-ask", previous_mpid=number)
+    yield "/profiles/<mpid>", answered
+    yield "/profiles/<mpid>", visitor.submit(person, "what-if-ask", previous_mpid="x")
+    yield "/profiles", visitor.get("/profiles")
+    yield "/profiles", visitor.submit(visitor.get("/profiles"), "what-if-ask", action="fly")
+    yield "/profiles", visitor.get("/profiles?action=search&type=email&value=x")
+    wrong = "action=fly&type=nothing&value=x&type=email&value=%00&previous_mpid=x"
+    yield "/profiles", visitor.get(f"/profiles?{wrong}")
+    yield "/profiles/<mpid>", visitor.get(f"/profiles/{number}?{wrong}")
+    stranger = mpid(store.browser().get("/about"))
+    for kept in ("profiles", "profile_identities"):
+        with store.parts.database.write() as connection:
+            connection.exec_driver_sql(f"DELETE FROM {kept} WHERE mpid = {stranger}")  # noqa: S608
+    yield "/profiles/<mpid>", visitor.get(f"/profiles/{stranger}")
+
+
+def _linked(linking: Store) -> Page:
+    visitor = linking.browser()
+    visitor.get("/")
+    return visitor.get(f"/profiles/{mpid(sign_up(visitor, email='linked@example.com'))}")
+
+
+def _refused(strict: Store) -> Iterable[tuple[str, Page]]:
+    """A request for somebody's e-mail address with somebody else's customer id, which never changes."""
+    visitor = strict.browser()
+    _identify(visitor, customerid="C-1")
+    number = _identify(visitor, email="never.mind@example.com")
+    question = "action=login&type=email&value=never.mind%40example.com&type=customerid&value=C-1"
+    yield "/profiles", visitor.get(f"/profiles?{question}")
+    yield "/profiles/<mpid>", visitor.get(f"/profiles/{number}?{question}")
+
+
+def _identify(visitor: Browser, *, previous_mpid: str | None = None, **identities: str) -> str:
+    body = {
+        "environment": "development",
+        "known_identities": identities,
+        "previous_mpid": previous_mpid,
+    }
+    headers = {"x-mp-key": "demo-web-key"}
+    page = visitor.open("/identity/v1/identify", method="POST", json=body, headers=headers)
+    return str(page.response.get_json()["mpid"])
 
 
 def _post_to_inbox(store: Store, visitor: Browser, *, times: int) -> None:

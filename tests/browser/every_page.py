@@ -114,10 +114,40 @@ def observing(shopper: Shopper, store: StoreProcess) -> Iterator[str]:
     store.wait_until_delivered()
     shopper.open("/inbox")
     yield "inbox"
-    shopper.see("inbox-request").first.get_by_role("link").click()
+    shopper.see("inbox-request").first.get_by_role("link").first.click()
     shopper.see("inbox-body").wait_for()
     yield "inbox, one request"
     shopper.open("/x-ray")
     for peek in shopper.see("x-ray-event").first.locator("summary").all():
         peek.click()
     yield "x-ray"
+    yield from explaining(shopper)
+
+
+def explaining(shopper: Shopper) -> Iterator[str]:
+    """An observer, who looks at profiles and asks what would happen if."""
+    anonymous = shopper.mpid
+    shopper.sign_up(TOO_LONG_WORD[:80], f"{TOO_LONG_WORD[:60].lower()}@example.com")
+    shopper.edit_profile(email="shorter@example.com", phone="+1 212 555 0100")
+    shopper.sign_out()
+    shopper.open("/profiles")
+    yield "profiles"
+    shopper.see("profile-search").fill(TOO_LONG_WORD)
+    shopper.press("profile-find")
+    yield "profiles, nobody found"
+    shopper.open(f"/profiles/{anonymous}")
+    shopper.see("history-chapter").last.locator("summary").click()
+    shopper.see("profile-event").first.locator("summary").click()
+    yield "profile, known"
+    shopper.open(f"/profiles/{shopper.mpid}")
+    yield "profile, anonymous"
+    shopper.see("what-if").locator("summary").click()
+    shopper.see("what-if-value").nth(1).fill(TOO_LONG_WORD)
+    shopper.press("what-if-ask")
+    yield "profile, a question answered"
+    shopper.see("what-if-value").nth(1).fill(TOO_LONG_WORD * 4)
+    shopper.see("what-if-previous-mpid").fill(TOO_LONG_WORD)
+    shopper.press("what-if-ask")
+    yield "profile, a question with mistakes"
+    shopper.open("/profiles?action=search&type=email&value=nobody%40example.com")
+    yield "profiles, a search that would find nobody"

@@ -1,0 +1,243 @@
+"""Who people are to the identity service, and why: profiles, their history, and "what would happen if".
+
+It reads what is stored and logs nothing. A remote identity service keeps its profiles to itself; then
+the pages show what the store's own devices and events tell of a person.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from flask import Blueprint, abort, render_template, request, url_for
+from sqlalchemy import Connection
+
+from higgs_shop import outbox
+from higgs_shop.idsync_service import directory, history, parse_mpid
+from higgs_shop.idsync_service.directory import Listed, Place
+from higgs_shop.idsync_service.history import Chapter, TakenStep
+from higgs_shop.pages.observers import observers_only
+from higgs_shop.pages.parts import parts
+from higgs_shop.pages.short import short_mpid
+from higgs_shop.pages.steps import step_view
+from higgs_shop.pages.what_if import WhatIf, what_if
+from higgs_shop.pages.x_ray import delivery_of
+from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_person
+from higgs_shop.visitors import DeviceUser, devices_of, newest_users, users_of
+from higgs_shop.workspaces import Workspace, get_workspace
+
+bp = Blueprint("profiles", __name__)
+bp.before_request(observers_only)
+
+_PAGE: Final = 50
+_MOST_CHAPTERS: Final = 20
+_MOST_EVENTS: Final = 25
+_MOST_DEVICES: Final = 10
+_PLACE: Final = re.compile(r"([0-9]{1,16})_(-?[0-9]{1,19})", re.ASCII)
+
+
+@bp.get("/profiles")
+def show() -> str:
+    """Everybody, newest first, or whoever carries an identity; and what would happen if."""
+    sought = request.args.get("q", "").strip()
+    with parts().database.read() as connection:
+        workspace = get_workspace(connection, parts().workspace_id)
+        if _is_remote():
+            return render_template(
+                "pages/profiles.html",
+                sought=sought,
+                people=_remote_people(connection, workspace.id, sought),
+                remote_url=parts().settings.idsync_url,
+            )
+        found = _find(connection, workspace, sought)
+        census = directory.count_kinds(connection, workspace)
+    return render_template(
+        "pages/profiles.html",
+        sought=sought,
+        people=[_person(profile) for profile in found[:_PAGE]],
+        older_url=_older_url(found, sought),
+        census=census,
+        most_counted=directory.MOST_COUNTED,
+        what_if=_what_if(workspace),
+    )
+
+
+@bp.get("/profiles/<mpid>")
+def show_profile(mpid: str) -> str:
+    """One person: the identity record now, how it came to be, and their events."""
+    number = _mpid_or_404(mpid)
+    with parts().database.read() as connection:
+        workspace = get_workspace(connection, parts().workspace_id)
+        profile = None if _is_remote() else directory.get_profile(connection, workspace, number)
+        devices = devices_of(connection, workspace.id, number, most=_MOST_DEVICES)
+        events = events_of_person(
+            connection,
+            workspace.id,
+            number,
+            before_id=_before("events_before"),
+            most=_MOST_EVENTS + 1,
+        )
+        if profile is None and not devices and not events:
+            abort(404)
+        chapters = [] if profile is None else _history(connection, workspace.id, number)
+        states = outbox.messages_of_events(connection, workspace.id, [event.id for event in events])
+        attributes = attributes_of(connection, workspace.id, number)
+    return render_template(
+        "pages/one_profile.html",
+        mpid=str(number),
+        mpid_short=short_mpid(number),
+        profile=None if profile is None else _person(profile),
+        workspace=workspace,
+        devices=[_device(device) for device in devices],
+        attributes=[{"name": name, "value": value} for name, value in attributes.items()],
+        chapters=[_chapter(chapter) for chapter in chapters[:_MOST_CHAPTERS]],
+        older_chapters=_earlier_url(number, "history", chapters, _MOST_CHAPTERS),
+        events=[_event(event, states.get(event.id)) for event in events[:_MOST_EVENTS]],
+        older_events=_earlier_url(number, "events", events, _MOST_EVENTS),
+        remote_url=parts().settings.idsync_url,
+        what_if=None if profile is None else _what_if(workspace, profile),
+    )
+
+
+def _history(connection: Connection, workspace_id: str, mpid: int) -> list[Chapter]:
+    return history.history_of(
+        connection,
+        workspace_id,
+        mpid,
+        before_id=_before("history_before"),
+        most=_MOST_CHAPTERS + 1,
+    )
+
+
+def _is_remote() -> bool:
+    return bool(parts().settings.idsync_url)
+
+
+def _mpid_or_404(text: str) -> int:
+    try:
+        return parse_mpid(text)
+    except ValueError:
+        abort(404)
+
+
+def _find(connection: Connection, workspace: Workspace, sought: str) -> list[Listed]:
+    after, most = _place(), _PAGE + 1
+    if sought:
+        return directory.find_profiles(connection, workspace, sought, after=after, most=most)
+    return directory.newest_profiles(connection, workspace, after=after, most=most)
+
+
+def _place() -> Place | None:
+    match = _PLACE.fullmatch(request.args.get("after", ""))
+    if match is None or not -(2**63) <= int(match[2]) < 2**63:
+        return None
+    return Place(int(match[1]), int(match[2]))
+
+
+def _older_url(found: list[Listed], sought: str) -> str | None:
+    if len(found) <= _PAGE:
+        return None
+    last = found[_PAGE - 1]
+    return url_for("profiles.show", q=sought or None, after=f"{last.created_at_ms}_{last.mpid}")
+
+
+def _before(name: str) -> int | None:
+    before = request.args.get(name, type=int)
+    return before if before is not None and 0 < before < 2**53 else None
+
+
+def _earlier_url(
+    mpid: int, part: str, shown: list[Chapter] | list[LoggedEvent], most: int
+) -> str | None:
+    """The same page with the part of it before the last one shown, and in view."""
+    if len(shown) <= most:
+        return None
+    page = url_for("profiles.show_profile", mpid=mpid)
+    return f"{page}?{part}_before={shown[most - 1].id}#{part}"
+
+
+def _what_if(workspace: Workspace, profile: Listed | None = None) -> WhatIf:
+    suggested = {} if profile is None else {of.identity_type: of.value for of in profile.identities}
+    return what_if(parts().resolver, workspace, parts().settings.environment, suggested)
+
+
+def _person(profile: Listed) -> dict[str, Any]:
+    return {
+        "mpid": str(profile.mpid),
+        "mpid_short": short_mpid(profile.mpid),
+        "source_mpid": None if profile.source_mpid is None else str(profile.source_mpid),
+        "source_mpid_short": short_mpid(profile.source_mpid),
+        "kind": profile.kind,
+        "identities": [
+            {"type": of.identity_type, "value": of.value, "set_at_ms": of.set_at_ms}
+            for of in profile.identities
+        ],
+        "created_at_ms": profile.created_at_ms,
+        "last_seen_ms": profile.last_seen_ms,
+    }
+
+
+def _remote_people(connection: Connection, workspace_id: str, sought: str) -> list[dict[str, Any]]:
+    """People as the store's devices know them: each once, however many devices they have."""
+    people: dict[str, dict[str, Any]] = {}
+    for user in _remote_users(connection, workspace_id, sought):
+        person = _device(user)
+        people.setdefault(person["mpid"], person)
+    return list(people.values())
+
+
+def _remote_users(connection: Connection, workspace_id: str, sought: str) -> Iterable[DeviceUser]:
+    if not sought:
+        return newest_users(connection, workspace_id, most=_PAGE)
+    try:
+        return devices_of(connection, workspace_id, parse_mpid(sought), most=_PAGE)
+    except ValueError:
+        if "\x00" in sought:  # PostgreSQL cannot even be asked for it
+            return []
+        return users_of(connection, workspace_id, sought, most=_PAGE)
+
+
+def _device(user: DeviceUser) -> dict[str, Any]:
+    return {
+        "mpid": str(user.mpid),
+        "mpid_short": short_mpid(user.mpid),
+        "kind": "known" if user.is_logged_in else "anonymous",
+        "stamp": user.stamp,
+        "identities": [
+            {"type": name, "value": known["value"], "set_at_ms": known["set_at_ms"]}
+            for name, known in user.identities.items()
+        ],
+        "created_at_ms": user.first_seen_ms,
+        "last_seen_ms": user.last_seen_ms,
+    }
+
+
+def _chapter(chapter: Chapter) -> dict[str, Any]:
+    return {
+        "action": chapter.action,
+        "outcome": chapter.outcome,
+        "decided_at_ms": chapter.decided_at_ms,
+        "mpid": str(chapter.mpid),
+        "mpid_short": short_mpid(chapter.mpid),
+        "previous_mpid": None if chapter.previous_mpid is None else str(chapter.previous_mpid),
+        "previous_mpid_short": short_mpid(chapter.previous_mpid),
+        "came_from_another": chapter.previous_mpid not in (None, chapter.concerns),
+        "asked": [{"type": name, "old": old, "new": new} for name, old, new in chapter.asked],
+        "effects": [_step(step) for step in chapter.effects],
+        "steps": [_step(step) for step in chapter.steps],
+    }
+
+
+def _step(step: TakenStep) -> dict[str, Any]:
+    return step_view(step.rule, step.text, step.mpids)
+
+
+def _event(event: LoggedEvent, message: outbox.MessageState | None) -> dict[str, Any]:
+    return {
+        "event_type": event.event_type,
+        "name": event.name,
+        "logged_at_ms": event.logged_at_ms,
+        "sequence": message.sequence if message else None,
+        "delivery": delivery_of(message),
+        "data": event.data,
+        "code_place": event.code_place,
+    }
