@@ -204,7 +204,7 @@ class TestBrowsers:
     @pytest.mark.parametrize("path", PATHS)
     def test_a_preflight_needs_no_key(self, client: Client, path: str) -> None:
         response = client.options(path, headers={"Origin": "https://example.test"})
-        assert response.status_code == 200
+        assert response.status_code == 204
         assert response.headers["Access-Control-Allow-Origin"] == "*"
         assert "POST" in response.headers["Access-Control-Allow-Methods"]
         allowed = response.headers["Access-Control-Allow-Headers"]
