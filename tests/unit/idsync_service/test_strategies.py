@@ -1,6 +1,7 @@
 """What a strategy does with somebody new, and at logout: decided on plain profiles."""
 
 import dataclasses
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -76,6 +77,13 @@ def test_the_documented_table(
     if found.has_login:
         assert found.on_new_known_user is on_new_known_user
         assert found.on_logout is on_logout
+
+
+def test_the_page_about_them_names_their_ids() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "identity.md").read_text("utf-8")
+    for strategy in STRATEGIES.values():
+        ids = ", ".join(f"`{name}`" for name in strategy.login_ids) or "none"
+        assert f"| `{strategy.name}` | {ids} |" in page
 
 
 def test_there_are_five() -> None:
