@@ -7,6 +7,7 @@ import functools
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -81,10 +82,11 @@ def create_service(
     def move(action: Action) -> Response:
         body = request.get_data(cache=False)
         workspace = caller(body)
+        query = _read_query(request)
         asked = read(IdentityRequest, body)
-        return _json(
-            resolver.move(workspace, action, asked, digest_of(action, "", asked.content()))
-        )
+        digest = digest_of(action, "", asked.content())
+        answer = resolver.move(workspace, action, asked, digest, read_only=query.read_only)
+        return _json(query.cut(answer))
 
     @app.post("/v1/identify")
     def identify() -> Response:
@@ -102,16 +104,18 @@ def create_service(
     def search() -> Response:
         body = request.get_data(cache=False)
         workspace = caller(body)
-        return _json(resolver.search(workspace, read(IdentityRequest, body)))
+        query = _read_query(request)
+        return _json(query.cut(resolver.search(workspace, read(IdentityRequest, body))))
 
     @app.post("/v1/<mpid>/modify")
     def modify(mpid: str) -> Response:
         body = request.get_data(cache=False)
         workspace = caller(body)
+        query = _read_query(request)
         asked, number = _read_modify(body, mpid)
-        return _json(
-            resolver.modify(workspace, number, asked, digest_of("modify", mpid, asked.content()))
-        )
+        digest = digest_of("modify", mpid, asked.content())
+        answer = resolver.modify(workspace, number, asked, digest, read_only=query.read_only)
+        return _json(query.cut(answer))
 
     app.register_error_handler(IdSyncError, _refused)
     app.register_error_handler(DatabaseBusy, _busy)
@@ -121,6 +125,40 @@ def create_service(
     for rule in [rule.rule for rule in app.url_map.iter_rules()]:
         app.add_url_rule(rule, "preflight", _preflight, methods=["OPTIONS"])
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """What may stand in the query string of a call.
+
+    Attributes:
+        read_only: answer as usual, and change nothing.
+        return_matches: whether the answer tells the identities by which it was found.
+    """
+
+    read_only: bool = False
+    return_matches: bool = True
+
+    def cut(self, answer: Answer) -> Answer:
+        """The answer without what was not asked for."""
+        return answer if self.return_matches else {**answer, "matched_identities": {}}
+
+
+_NO_QUERY: Final = _Query()
+_BOOLEANS: Final = {"true": True, "false": False}
+
+
+def _read_query(sent: Request) -> _Query:
+    """Raises BadRequest. Unknown parameters are ignored, as official clients expect."""
+    if not sent.environ.get("QUERY_STRING"):
+        return _NO_QUERY
+    given = {
+        field.name: sent.args[field.name] for field in fields(_Query) if field.name in sent.args
+    }
+    wrong = [name for name, value in given.items() if value not in _BOOLEANS]
+    if wrong:
+        raise BadRequest(*(f"{name}: use true or false" for name in wrong))
+    return _Query(**{name: _BOOLEANS[value] for name, value in given.items()})
 
 
 def _read_modify(body: bytes, mpid: str) -> tuple[ModifyRequest, int]:

@@ -94,10 +94,18 @@ class Resolver:
         self._new_mpid = new_mpid
 
     def move(
-        self, workspace: Workspace, action: Action, request: IdentityRequest, digest: str
+        self,
+        workspace: Workspace,
+        action: Action,
+        request: IdentityRequest,
+        digest: str,
+        *,
+        read_only: bool = False,
     ) -> Answer:
         """identify, login and logout: the answer names the profile to move to.
 
+        Args:
+            read_only: answer as usual, and write nothing; a profile that would be made has no MPID.
         Raises: BadRequest, when the workspace's strategy has no such call. ImmutableIdentity.
             DatabaseBusy.
         """
@@ -116,13 +124,21 @@ class Resolver:
             resolution = choose(action, identities, workspace, loaded.values(), current)
             return moved(resolution, identities, workspace, loaded, create)
 
-        return self._carry_out(workspace, call, identities.items(), decide)
+        return self._carry_out(workspace, call, identities.items(), decide, read_only=read_only)
 
     def modify(
-        self, workspace: Workspace, mpid: int, request: ModifyRequest, digest: str
+        self,
+        workspace: Workspace,
+        mpid: int,
+        request: ModifyRequest,
+        digest: str,
+        *,
+        read_only: bool = False,
     ) -> Answer:
         """Change the identities of one profile. Never makes one, and never changes the MPID.
 
+        Args:
+            read_only: answer as usual, and write nothing.
         Raises: BadRequest, when there is no such profile or it is an orphan. ImmutableIdentity.
             DatabaseBusy.
         """
@@ -146,7 +162,7 @@ class Resolver:
         def decide(loaded: Loaded, _create: Create) -> Decision:
             return modified(mpid, changes, workspace, loaded)
 
-        return self._carry_out(workspace, call, identities, decide)
+        return self._carry_out(workspace, call, identities, decide, read_only=read_only)
 
     def search(self, workspace: Workspace, request: IdentityRequest) -> Answer:
         """Who would be returned, without any change. Raises: ProfileNotFound."""
@@ -186,7 +202,11 @@ class Resolver:
         call: Call,
         identities: Collection[tuple[str, str]],
         decide: Callable[[Loaded, Create], Decision],
+        *,
+        read_only: bool,
     ) -> Answer:
+        if read_only:
+            return self._decide_only(workspace, call, identities, decide)
         try:
             return self._decide_and_store(workspace, call, identities, decide)
         except (decisions.Repeated, IdSyncError):
@@ -197,6 +217,20 @@ class Resolver:
             if answer is None:
                 raise
             return answer
+
+    def _decide_only(
+        self,
+        workspace: Workspace,
+        call: Call,
+        identities: Collection[tuple[str, str]],
+        decide: Callable[[Loaded, Create], Decision],
+    ) -> Answer:
+        with self._database.read() as connection:
+            loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
+        decision = decide(loaded, _nobody_yet)
+        if decision.changes.profile.mpid == _NOBODY_YET:
+            decision.answer["mpid"] = None
+        return decision.answer
 
     def _decide_and_store(
         self,
@@ -329,6 +363,10 @@ def modified(
     return Decision(changes, answer, changes.steps or [nothing])
 
 
+def _nobody_yet(_source: Profile | None) -> Profile:
+    return Profile(_NOBODY_YET, 0, {})
+
+
 def _found(find: Find, identities: Mapping[str, str], workspace: Workspace) -> Preview:
     profile = find.profile
     if profile is None:
@@ -347,8 +385,7 @@ def _found(find: Find, identities: Mapping[str, str], workspace: Workspace) -> P
 def _previewed(
     resolution: Resolution, identities: Mapping[str, str], workspace: Workspace, loaded: Loaded
 ) -> Preview:
-    newcomer = Profile(_NOBODY_YET, 0, {})
-    decision = moved(resolution, identities, workspace, loaded, lambda *_: newcomer)
+    decision = moved(resolution, identities, workspace, loaded, _nobody_yet)
     made = Step("profile_created", "a new profile would be made")
     steps = [made if step.rule == "profile_created" else step for step in decision.steps]
     return Preview(
