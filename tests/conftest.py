@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, delete
 
 from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
 from higgs_shop.tables import metadata
 from tests.postgres import running_postgres
+
+# Tests do not time things: a busy machine is no failure.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

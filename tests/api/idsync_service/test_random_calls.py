@@ -56,7 +56,7 @@ def test_every_answer_is_the_model_s(
 ) -> None:
     workspace = store_workspace(identity_strategy=strategy)
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(walk=walks)
     def walks_agree(walk: Walk) -> None:
         start_over()
@@ -72,7 +72,7 @@ def test_over_tcp_the_answers_are_the_same(
 ) -> None:
     workspace = store_workspace()
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(walk=walks)
     def walks_agree(walk: Walk) -> None:
         start_over()
