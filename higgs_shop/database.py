@@ -26,7 +26,6 @@ _LOOK_AGAIN_SECONDS: Final = 0.005
 _BUSY_ELSEWHERE: Final = "another process is writing to the database file"
 
 _SQLITE_SETTINGS: Final = {
-    "busy_timeout": BUSY_TIMEOUT_MS,
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: what was answered survives a power cut
     "foreign_keys": 1,
@@ -53,11 +52,13 @@ class Database:
 
     Args:
         url: any SQLAlchemy URL; `sqlite:///…` or `postgresql+psycopg://…` are tried and tested.
+        busy_timeout_ms: how long a writer waits for another on SQLite.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._busy_timeout_ms = busy_timeout_ms
         # Waiting writers of one process starve each other in SQLite's own queue (half a second and
         # more, measured); a lock in front of it hands on in milliseconds.
         self._writer = threading.Lock()
@@ -80,7 +81,10 @@ class Database:
             max_overflow=20,
             json_serializer=_json_text,
         )
-        event.listen(engine, "connect", _set_up_sqlite)
+        busy_timeout_ms = self._busy_timeout_ms
+        event.listen(
+            engine, "connect", lambda opened, _record: _set_up_sqlite(opened, busy_timeout_ms)
+        )
         return engine
 
     @contextmanager
@@ -95,13 +99,13 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A write transaction: kept whole at the end of the block, or not at all.
 
-        Raises: DatabaseBusy when it cannot start within BUSY_TIMEOUT_MS. RuntimeError when this
+        Raises: DatabaseBusy when it cannot start within the busy timeout. RuntimeError when this
             thread is already inside one: pass the connection on instead.
         """
         if getattr(self._thread, "writing", False):
             raise RuntimeError("a write transaction is already open in this thread")
         if not self._writer_ready():
-            raise DatabaseBusy(f"another writer held the database for {BUSY_TIMEOUT_MS} ms")
+            raise DatabaseBusy(f"another writer held the database for {self._busy_timeout_ms} ms")
         self._thread.writing = True
         try:
             with self.engine.connect() as connection, connection.begin():
@@ -114,7 +118,7 @@ class Database:
                 self._writer.release()
 
     def _writer_ready(self) -> bool:
-        return not self.is_sqlite or self._writer.acquire(timeout=BUSY_TIMEOUT_MS / 1_000)
+        return not self.is_sqlite or self._writer.acquire(timeout=self._busy_timeout_ms / 1_000)
 
     def assert_not_writing(self) -> None:
         """Raises RuntimeError inside a write transaction of this thread. Asked before network calls."""
@@ -130,22 +134,22 @@ def _json_text(value: Any) -> str:
     return value if isinstance(value, JsonText) else json.dumps(value)
 
 
-def _set_up_sqlite(dbapi_connection: Any, _record: Any) -> None:
+def _set_up_sqlite(dbapi_connection: Any, busy_timeout_ms: int) -> None:
     # Python's sqlite3 would otherwise start transactions by itself, deferred and not before SELECT.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
-    for name, wanted in _SQLITE_SETTINGS.items():
-        _execute_when_unlocked(cursor, f"PRAGMA {name} = {wanted}")
+    give_up_seconds = time.monotonic() + busy_timeout_ms / 1_000
+    for name, wanted in {"busy_timeout": busy_timeout_ms, **_SQLITE_SETTINGS}.items():
+        _execute_when_unlocked(cursor, f"PRAGMA {name} = {wanted}", give_up_seconds)
         (found,) = cursor.execute(f"PRAGMA {name}").fetchone()
         if found != wanted:
             raise DatabaseError(f"SQLite keeps {name} at {found!r}; the store needs {wanted!r}")
     cursor.close()
 
 
-def _execute_when_unlocked(cursor: sqlite3.Cursor, statement: str) -> None:
+def _execute_when_unlocked(cursor: sqlite3.Cursor, statement: str, give_up_seconds: float) -> None:
     # SQLite itself waits for nobody when it turns the log of a new file on, which several processes
     # that start at once all do.
-    give_up_seconds = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
     while True:
         try:
             cursor.execute(statement)

@@ -53,8 +53,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """An open database, empty, with all tables."""
-    opened = Database(database_url)
+    """An open database, empty, with all tables. A disk that stalls for a moment is no failure."""
+    opened = Database(database_url, busy_timeout_ms=30_000)
     yield opened
     opened.close()
 
