@@ -150,6 +150,6 @@ def test_the_x_ray_bar_and_the_inbox(new_shopper: NewShopper, observed_store: St
     expect(bar).not_to_have_attribute("open", "")
     observed_store.wait_until_delivered()
     shopper.open("/inbox")
-    first = shopper.see("inbox-request").first.get_by_role("link")
+    first = shopper.see("inbox-request").first.get_by_role("link").first
     keyboard.go(href=first.get_attribute("href") or "")
     expect(shopper.see("inbox-selected")).to_be_visible()
