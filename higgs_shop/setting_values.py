@@ -124,7 +124,7 @@ def signing_secret(value: SecretStr) -> SecretStr:
 def known_strategy(name: str) -> str:
     """One of the five strategies."""
     if name not in DEFAULT_IDS:
-        raise Refused(f"no such strategy{nearest(name, DEFAULT_IDS) or '; use profile_conversion'}")
+        raise Refused(f"no such strategy{nearest(name, DEFAULT_IDS)}; use {', '.join(DEFAULT_IDS)}")
     return name
 
 

@@ -13,7 +13,7 @@ from higgs_shop.background import Background, beat
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import Database
 from higgs_shop.identity_client import Hmac, IdentityClient, User
-from higgs_shop.idsync_service import STRATEGIES, Resolver, create_service, random_mpid
+from higgs_shop.idsync_service import STRATEGIES, Resolver, Strategy, create_service, random_mpid
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.outgoing_http import OutgoingHttp
@@ -41,6 +41,7 @@ class Parts:
     clock: Clock
     database: Database
     catalog: Catalog
+    strategy: Strategy
     identity_service: Any
     resolver: Resolver
     identity_client: IdentityClient
@@ -95,6 +96,7 @@ def wire(
     with database.write() as connection:
         workspace = furnish(connection, settings, clock())
 
+    strategy = STRATEGIES[settings.identity_strategy]
     identity_service = create_service(
         database,
         clock=clock,
@@ -148,7 +150,7 @@ def wire(
         owed_calls=owed_calls,
         clock=clock,
         workspace_id=workspace.id,
-        has_login=STRATEGIES[settings.identity_strategy].has_login,
+        has_login=strategy.has_login,
         on_events=forwarder.wake,
     )
     return Parts(
@@ -157,6 +159,7 @@ def wire(
         clock=clock,
         database=database,
         catalog=shipped_catalog(),
+        strategy=strategy,
         identity_service=identity_service,
         resolver=Resolver(database, clock=clock, new_mpid=random_mpid),
         identity_client=identity_client,

@@ -46,6 +46,11 @@ class Strategy:
     has_login: bool = True
     has_alias: bool = True
 
+    @property
+    def keeps_mpid(self) -> bool:
+        """Whether somebody new who signs up stays the profile that they were."""
+        return self.on_new_known_user is convert_anonymous_profile or not self.has_login
+
 
 DEFAULT: Final = Strategy(
     name="default",

@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 import email_validator
-from flask import request
+from flask import g, request
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -42,6 +42,12 @@ DEMO_SHIPPING: Final = {
 }
 
 _PHONE: Final = re.compile(r"\+?[0-9][0-9 ().-]{4,24}", re.ASCII)
+
+
+def is_first_wrong(control_id: str) -> bool:
+    """Whether this is the first field with a mistake on the page: the browser is to lead there."""
+    first: str = g.setdefault("first_wrong_control", control_id)
+    return first == control_id
 
 
 def _plain_text(_form: FlaskForm, field: Field) -> None:
@@ -121,10 +127,20 @@ class BareForm(Form):
     """A form with nothing to fill in but its button: CSRF is checked, nothing else is read."""
 
 
+class _WholeNumber(IntegerField):
+    """Says once, in our words, what is wrong; the library would say in its own what is no number."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            self.data = None
+
+
 class QuantityForm(Form):
     """How many of a line."""
 
-    quantity = IntegerField(
+    quantity = _WholeNumber(
         "Quantity",
         default=1,
         validators=[

@@ -7,6 +7,7 @@ from flask import Flask, g, has_request_context
 
 from higgs_shop.pages import current_visitor
 from higgs_shop.pages.current_visitor import form_token
+from higgs_shop.pages.forms import is_first_wrong
 from higgs_shop.pages.navigation import nav_url
 from higgs_shop.pages.observers import may_observe
 from higgs_shop.pages.parts import parts
@@ -55,6 +56,7 @@ def add_page_context(app: Flask) -> None:
     app.jinja_env.filters["pretty_json"] = pretty_json
     app.jinja_env.filters["ago"] = partial(ago, clock=lambda: parts().clock())
     app.jinja_env.globals["form_token"] = form_token
+    app.jinja_env.globals["is_first_wrong"] = is_first_wrong
     app.jinja_env.globals["nav_url"] = nav_url
     app.jinja_env.globals["csp_nonce"] = lambda: g.csp_nonce
     app.jinja_env.globals["shop_name"] = "Higgs Shop"
@@ -72,6 +74,7 @@ def _context() -> dict[str, Any]:
         )
         return {
             "page_title": _title(),
+            "strategy": parts().strategy,
             "visitor": {
                 "mpid": None if standing.mpid is None else str(standing.mpid),
                 "mpid_short": short_mpid(standing.mpid),

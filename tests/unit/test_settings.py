@@ -252,7 +252,11 @@ class TestReading:
         ("webhook_retry_seconds", "5,10", "the first attempt is made at once"),
         ("webhook_retry_seconds", ",", "use whole seconds separated by commas"),
         ("identity_strategy", "profile_lnk", "no such strategy; did you mean profile_link?"),
-        ("identity_strategy", "zzz", "no such strategy; use profile_conversion"),
+        (
+            "identity_strategy",
+            "zzz",
+            "no such strategy; use default, profile_conversion, profile_link",
+        ),
         ("login_ids", "emial", "emial is no identity type; did you mean email?"),
         ("login_ids", ",", "HIGGS_SHOP_LOGIN_IDS=,: use identity types separated by commas"),
         (

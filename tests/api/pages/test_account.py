@@ -189,6 +189,8 @@ def test_a_mistake_at_sign_in_comes_back_at_its_field(store: Store, visitor: Bro
         page = visitor.submit(page, "sign-in", **values)
         assert page.status == 422, values
         assert complaint in page.text(f"{field}-error")
+        assert page.html.count(" autofocus") == 1, "the browser leads to the first mistake"
+        assert "autofocus" in page.one(field).attributes
         assert page.one("password").attributes.get("value", "") == ""
     assert "s3cret" not in repr(store.dump())
     assert store.labels() == before

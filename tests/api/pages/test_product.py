@@ -60,8 +60,8 @@ MISTAKES = [
     ({"quantity": "0"}, "product-quantity", "Enter a whole number from 1 to 99."),
     ({"quantity": "-1"}, "product-quantity", "Enter a whole number from 1 to 99."),
     ({"quantity": "100"}, "product-quantity", "Enter a whole number from 1 to 99."),
-    ({"quantity": "1.5"}, "product-quantity", "Not a valid integer value."),
-    ({"quantity": "many"}, "product-quantity", "Not a valid integer value."),
+    ({"quantity": "1.5"}, "product-quantity", "Enter a whole number from 1 to 99."),
+    ({"quantity": "many"}, "product-quantity", "Enter a whole number from 1 to 99."),
 ]
 
 
@@ -76,6 +76,7 @@ def test_a_mistake_comes_back_at_its_field_and_adds_nothing(store: Store, visito
         assert page.status == 422, values
         assert complaint in page.text(f"{field}-error")
         assert page.one(field)["aria-invalid"] == "true"
+        assert "autofocus" in page.one(field).attributes, "the browser leads there"
         assert page.text("cart-count") == "0"
     assert store.labels() == before
     corrected = visitor.submit(page, "add-to-cart", **right)

@@ -71,3 +71,21 @@ def test_best_match_asks_nothing_for_somebody_who_is_not_tracked(open_store: Ope
     sign_out(visitor)
     assert len(store.rows("identity_decisions")) == calls
     assert not pending(visitor)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "signing_up", "welcome"),
+    [
+        ("default", "your MPID does not change", "You are known now"),
+        ("profile_conversion", "your MPID does not change", "You are known now"),
+        ("profile_link", "You get a new MPID", "You are known now"),
+        ("profile_isolation", "You get a new MPID", "You are known now"),
+        ("best_match", "your MPID does not change", "and nobody known"),
+    ],
+)
+def test_pages_say_what_signing_up_does(
+    open_store: OpenStore, strategy: str, signing_up: str, welcome: str
+) -> None:
+    visitor = open_store(identity_strategy=strategy).browser()
+    assert signing_up in visitor.get("/account/sign-up").html
+    assert welcome in sign_up(visitor).html
