@@ -87,6 +87,6 @@ def test_the_inbox(observed_store: StoreProcess, new_shopper: NewShopper) -> Non
     shopper.open_inbox()
     row = shopper.see("inbox-request").filter(has_text=mpid[-6:]).filter(has_text="About")
     expect(row).to_have_attribute("data-signature", "valid")
-    row.get_by_role("link").click()
+    row.get_by_role("link").first.click()
 
     expect(shopper.see("inbox-body")).to_contain_text(mpid)
