@@ -56,7 +56,7 @@ def convert_anonymous_profile(situation: Situation) -> Choice:
         return _new_beside_known(situation)
     anonymous = situation.current or situation.found
     if anonymous is None:
-        text = f"{_NEVER_SEEN}, and no anonymous profile to convert: a new one"
+        text = f"{_NEVER_SEEN}, and no anonymous profile there: a new one"
         return Choice(None, Step("new_person", text))
     text = f"{_NEVER_SEEN}: {listed([anonymous])}, anonymous until now, is converted"
     return Choice(anonymous, Step("anonymous_profile_converted", text, None, [anonymous]))
@@ -64,14 +64,12 @@ def convert_anonymous_profile(situation: Situation) -> Choice:
 
 def create_linked_profile(situation: Situation) -> Choice:
     """A new person is a new profile, whose source is whoever was anonymous until now."""
-    if situation.is_known_current:
-        return _new_beside_known(situation)
-    anonymous = situation.current or situation.found
-    if anonymous is None:
-        text = f"{_NEVER_SEEN}, and no anonymous profile to link: a new one"
-        return Choice(None, Step("new_person", text))
-    text = f"{_NEVER_SEEN}: a new profile, whose source is {listed([anonymous])}"
-    return Choice(None, Step("new_profile_linked", text, None, [anonymous]), anonymous)
+    converted = convert_anonymous_profile(situation)
+    source = converted.profile
+    if source is None:
+        return converted
+    text = f"{_NEVER_SEEN}: a new profile, whose source is {listed([source])}"
+    return Choice(None, Step("new_profile_linked", text, None, [source]), source)
 
 
 def create_profile(situation: Situation) -> Choice:

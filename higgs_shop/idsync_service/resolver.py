@@ -56,6 +56,10 @@ class Decision:
     steps: list[Step]
 
 
+Decide = Callable[[Loaded, Create], Decision]
+"""Decides one call, given the profiles that it may be about and a way to make one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What a call would come to, if it were made now.
@@ -201,7 +205,7 @@ class Resolver:
         workspace: Workspace,
         call: Call,
         identities: Collection[tuple[str, str]],
-        decide: Callable[[Loaded, Create], Decision],
+        decide: Decide,
         *,
         read_only: bool,
     ) -> Answer:
@@ -223,7 +227,7 @@ class Resolver:
         workspace: Workspace,
         call: Call,
         identities: Collection[tuple[str, str]],
-        decide: Callable[[Loaded, Create], Decision],
+        decide: Decide,
     ) -> Answer:
         with self._database.read() as connection:
             loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
@@ -237,7 +241,7 @@ class Resolver:
         workspace: Workspace,
         call: Call,
         identities: Collection[tuple[str, str]],
-        decide: Callable[[Loaded, Create], Decision],
+        decide: Decide,
     ) -> Answer:
         with self._database.write() as connection:
             if not self._database.is_sqlite:
