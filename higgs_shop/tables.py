@@ -70,6 +70,7 @@ profiles = Table(
     _workspace(primary_key=True),
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
     Column("source_mpid", BigInteger),  # profile_link: the anonymous profile it comes from
+    Column("identities", _Json, nullable=False),  # {type: {value: set_at_ms}}
     _ms("created_at_ms"),
     _ms("last_seen_ms"),
     # Newest made first. By last_seen_ms, every identity call would write the index anew.
@@ -77,6 +78,7 @@ profiles = Table(
     sqlite_with_rowid=False,
 )
 
+# By which identities the profiles are found: what stands in their records, turned round.
 profile_identities = Table(
     "profile_identities",
     metadata,
@@ -84,8 +86,6 @@ profile_identities = Table(
     Column("identity_type", Text, primary_key=True),
     Column("identity_value", Text, primary_key=True),
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
-    _ms("set_at_ms"),
-    Index(None, "workspace_id", "mpid"),
     sqlite_with_rowid=False,
 )
 
@@ -97,12 +97,9 @@ identity_decisions = Table(
     Column("action", Text, nullable=False),
     Column("request_id", Text),
     Column("request_digest", Text, nullable=False),
-    Column("request", _Json, nullable=False),
     Column("previous_mpid", BigInteger),
-    Column("mpid", BigInteger),
-    Column("status_code", Integer, nullable=False),
-    Column("answer", _Json, nullable=False),
-    Column("steps", _Json, nullable=False),
+    Column("mpid", BigInteger, nullable=False),
+    Column("record", _Json, nullable=False),  # {"request": …, "answer": …, "steps": […]}
     _ms("decided_at_ms"),
     # A call is decided once, however often it is sent.
     UniqueConstraint(

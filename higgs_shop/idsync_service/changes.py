@@ -20,15 +20,19 @@ class Changes:
         profile: the one that the request is answered with; changed in place.
         others: every other profile that carries one of the request's identities; changed in place.
         workspace: says which types are unique and which never change.
+        now_ms: when what is put is set.
 
-    Example: `changes = Changes(profile, others, workspace); changes.put("email", "ada@example.test")`
+    Example: `changes = Changes(profile, others, workspace, now_ms); changes.put("email", "ada@example.test")`
     """
 
-    def __init__(self, profile: Profile, others: Collection[Profile], workspace: Workspace) -> None:
+    def __init__(
+        self, profile: Profile, others: Collection[Profile], workspace: Workspace, now_ms: int
+    ) -> None:
         self.profile = profile
         self.steps: list[Step] = []
         self._others = others
         self._workspace = workspace
+        self._now_ms = now_ms
         self._before = self._identities()
 
     def put(self, identity_type: str, value: str, *, instead_of: str | None = None) -> None:
@@ -42,7 +46,7 @@ class Changes:
             raise ImmutableIdentity(f"{identity_type} never changes once it is set")
         if identity_type in self._workspace.unique_ids:
             self._take_from_others(identity_type, value)
-        self.profile.identities.setdefault(identity_type, set()).add(value)
+        self.profile.identities.setdefault(identity_type, {})[value] = self._now_ms
         for old_value in old_values:
             self._drop(self.profile, identity_type, old_value)
         if old_values:
@@ -76,12 +80,13 @@ class Changes:
         """(mpid, type, value) of what is to be added, in a stable order."""
         return sorted(self._identities() - self._before)
 
-    def losers(self) -> set[int]:
-        """MPIDs of other profiles from which something is to be taken away."""
-        return {mpid for mpid, _, _ in self.removed()} - {self.profile.mpid}
+    def losers(self) -> list[Profile]:
+        """Other profiles from which something is to be taken away."""
+        mpids = {mpid for mpid, _, _ in self.removed()}
+        return [other for other in self._others if other.mpid in mpids]
 
     def _replaced(self, identity_type: str, old_value: str | None) -> list[str]:
-        values = self.profile.identities.get(identity_type, set())
+        values = self.profile.identities.get(identity_type, {})
         if holds_one_value(self._workspace, identity_type):
             return sorted(values)
         return [old_value] if old_value in values else []
@@ -100,7 +105,7 @@ class Changes:
             self._record_orphan(other)
 
     def _drop(self, profile: Profile, identity_type: str, value: str) -> None:
-        profile.identities[identity_type].discard(value)
+        del profile.identities[identity_type][value]
         if not profile.identities[identity_type]:
             del profile.identities[identity_type]
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from higgs_shop.idsync_service.profiles import Profile
 from higgs_shop.tables import decision_profiles, identity_decisions
 
+_DIGEST_BYTES: Final = 16
 _MAX_LISTED: Final = 20
 """Bounds a record: a device in a shop window may have thousands of anonymous profiles."""
 
@@ -72,11 +73,12 @@ class Call:
 
 def digest_of(action: str, mpid: str, asked: bytes) -> str:
     """Equal for two calls exactly when they ask for the same (modify names an MPID in its path)."""
-    return hashlib.sha256(f"{action}\n{mpid}\n".encode("utf-8", "replace") + asked).hexdigest()
+    content = f"{action}\n{mpid}\n".encode("utf-8", "replace") + asked
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
 
-_ANSWER_OF_REPEATED: Final = (
-    select(identity_decisions.c.answer)
+_RECORD_OF_REPEATED: Final = (
+    select(identity_decisions.c.record)
     .where(
         identity_decisions.c.workspace_id == bindparam("workspace_id"),
         identity_decisions.c.request_id == bindparam("request_id"),
@@ -105,14 +107,17 @@ def answer_of_repeated(
     connection: Connection, workspace_id: str, call: Call
 ) -> dict[str, Any] | None:
     """What the same call was answered before, or None when it is new."""
-    answer: dict[str, Any] | None = connection.execute(
-        _ANSWER_OF_REPEATED,
+    record = connection.execute(
+        _RECORD_OF_REPEATED,
         {
             "workspace_id": workspace_id,
             "request_id": call.request_id,
             "request_digest": call.digest,
         },
     ).scalar()
+    if record is None:
+        return None
+    answer: dict[str, Any] = record["answer"]
     return answer
 
 
@@ -124,14 +129,14 @@ def store(
     mpid: int,
     answer: Mapping[str, Any],
     steps: Sequence[Step],
-    losers: Collection[int],
+    losers: Collection[Profile],
     decided_at_ms: int,
 ) -> None:
     """Write a decision down, with the answer that is about to be given.
 
     Args:
-        losers: MPIDs of other profiles from which identities were taken away. It is part of how they
-            came to be, too.
+        losers: other profiles from which identities were taken away. It is part of how they came to
+            be, too.
     Raises: Repeated; nothing of this transaction may then be kept.
     """
     values = {
@@ -139,12 +144,13 @@ def store(
         "action": call.action,
         "request_id": call.request_id,
         "request_digest": call.digest,
-        "request": call.request,
         "previous_mpid": call.previous_mpid,
         "mpid": mpid,
-        "status_code": 200,
-        "answer": answer,
-        "steps": [step.as_json() for step in steps],
+        "record": {
+            "request": call.request,
+            "answer": answer,
+            "steps": [step.as_json() for step in steps],
+        },
         "decided_at_ms": decided_at_ms,
     }
     if losers:
@@ -154,7 +160,7 @@ def store(
         connection.execute(
             _STORE_LOSERS,
             [
-                {"workspace_id": workspace_id, "mpid": loser, "decision_id": decision_id}
+                {"workspace_id": workspace_id, "mpid": loser.mpid, "decision_id": decision_id}
                 for loser in losers
             ],
         )

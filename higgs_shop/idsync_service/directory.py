@@ -1,11 +1,11 @@
 """Whom there is: profiles by any identity or MPID, and how many of each kind. Only reads."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, union_all
+from sqlalchemy import Connection, bindparam, or_, select, union_all
 
 from higgs_shop.identity_types import EMAIL, IDENTITY_TYPES
 from higgs_shop.idsync_service.messages import parse_mpid
@@ -115,14 +115,12 @@ def find_profiles(
 
 def count_kinds(connection: Connection, workspace: Workspace) -> Census:
     """How many profiles there are of each kind, up to a bound: see MOST_COUNTED."""
-    rows = connection.execute(
-        _KINDS, {"workspace": workspace.id, "login_ids": workspace.login_ids, "most": MOST_COUNTED}
-    )
-    counts: dict[int, int] = {row.rank: row.profiles for row in rows}
-    return Census(known=counts.get(2, 0), anonymous=counts.get(1, 0), orphan=counts.get(0, 0))
+    records = connection.execute(_RECORDS, {"workspace": workspace.id, "most": MOST_COUNTED})
+    counts = Counter(kind_of(record, workspace) for record in records.scalars())
+    return Census(known=counts["known"], anonymous=counts["anonymous"], orphan=counts["orphan"])
 
 
-def kind_of(identity_types: Sequence[str], workspace: Workspace) -> Kind:
+def kind_of(identity_types: Collection[str], workspace: Workspace) -> Kind:
     """What a profile with identities of these types is."""
     if not identity_types:
         return "orphan"
@@ -139,15 +137,24 @@ def _listed(
         return ranks.get(name, len(ranks)), name, identity.value
 
     listed = []
-    rows = connection.execute(statement, values)
-    for of, carried in groupby(rows, lambda row: row[:4]):
-        mpid, source_mpid, created_at_ms, last_seen_ms = of
+    for row in connection.execute(statement, values):
         identities = sorted(
-            (Identity(*row[4:]) for row in carried if row[4] is not None), key=place
+            (
+                Identity(name, value, set_at_ms)
+                for name, carried in row.identities.items()
+                for value, set_at_ms in carried.items()
+            ),
+            key=place,
         )
-        kind = kind_of([identity.identity_type for identity in identities], workspace)
         listed.append(
-            Listed(mpid, source_mpid, kind, tuple(identities), created_at_ms, last_seen_ms)
+            Listed(
+                row.mpid,
+                row.source_mpid,
+                kind_of(row.identities, workspace),
+                tuple(identities),
+                row.created_at_ms,
+                row.last_seen_ms,
+            )
         )
     return listed
 
@@ -160,9 +167,12 @@ def _from(after: Place | None) -> dict[str, int]:
 
 _AFTER_ALL: Final = 2**63 - 1
 _PROFILES: Final = select(
-    profiles.c.mpid, profiles.c.source_mpid, profiles.c.created_at_ms, profiles.c.last_seen_ms
+    profiles.c.mpid,
+    profiles.c.source_mpid,
+    profiles.c.identities,
+    profiles.c.created_at_ms,
+    profiles.c.last_seen_ms,
 ).where(profiles.c.workspace_id == bindparam("workspace"))
-_IDENTITY_KEY: Final = [column.name for column in profile_identities.primary_key]
 
 
 def _newest_first(of: Any, statement: Any) -> Any:
@@ -174,31 +184,6 @@ def _newest_first(of: Any, statement: Any) -> Any:
         )
         .order_by(of.c.created_at_ms.desc(), of.c.mpid.desc())
         .limit(bindparam("most"))
-    )
-
-
-def _with_identities(page: Any) -> Any:
-    """The profiles of a subquery, a row for each of their identities, newest profile first."""
-    # Two steps, since SQLite guesses that a workspace holds ten identities: only where the index by
-    # MPID has all that is asked for does it prefer that index to reading the workspace's.
-    held, kept = profile_identities.alias("held"), profile_identities.alias("kept")
-    of_profile = and_(
-        held.c.workspace_id == bindparam("workspace"),
-        held.c.mpid == page.c.mpid,
-    )
-    the_same = and_(*(kept.c[name] == held.c[name] for name in _IDENTITY_KEY))
-    return (
-        select(
-            page.c.mpid,
-            page.c.source_mpid,
-            page.c.created_at_ms,
-            page.c.last_seen_ms,
-            held.c.identity_type,
-            held.c.identity_value,
-            kept.c.set_at_ms,
-        )
-        .select_from(page.outerjoin(held, of_profile).outerjoin(kept, the_same))
-        .order_by(page.c.created_at_ms.desc(), page.c.mpid.desc())
     )
 
 
@@ -221,34 +206,12 @@ _MEANT: Final = union_all(
 _CARRIERS: Final = (
     _PROFILES.where(profiles.c.mpid.in_(_MEANT)).limit(bindparam("most_found")).subquery("carriers")
 )
-_ONE: Final = _with_identities(
-    _PROFILES.where(profiles.c.mpid == bindparam("of_mpid")).subquery("page")
-)
-_NEWEST: Final = _with_identities(_newest_first(profiles, _PROFILES).subquery("page"))
-_FOUND: Final = _with_identities(_newest_first(_CARRIERS, select(_CARRIERS)).subquery("page"))
-
-# 2 for a known profile, 1 for an anonymous one, null for an orphan.
-_RANK: Final = (
-    select(
-        func.max(
-            case(
-                (profile_identities.c.identity_type.in_(bindparam("login_ids", expanding=True)), 2),
-                else_=1,
-            )
-        )
-    )
-    .where(
-        profile_identities.c.workspace_id == profiles.c.workspace_id,
-        profile_identities.c.mpid == profiles.c.mpid,
-    )
-    .correlate(profiles)
-    .scalar_subquery()
-)
-_COUNTED: Final = (
-    select(func.coalesce(_RANK, 0).label("rank"))
+_ONE: Final = _PROFILES.where(profiles.c.mpid == bindparam("of_mpid"))
+_NEWEST: Final = _newest_first(profiles, _PROFILES)
+_FOUND: Final = _newest_first(_CARRIERS, select(_CARRIERS))
+_RECORDS: Final = (
+    select(profiles.c.identities)
     .where(profiles.c.workspace_id == bindparam("workspace"))
     .order_by(profiles.c.created_at_ms.desc())
     .limit(bindparam("most"))
-    .subquery("newest")
 )
-_KINDS: Final = select(_COUNTED.c.rank, func.count().label("profiles")).group_by(_COUNTED.c.rank)

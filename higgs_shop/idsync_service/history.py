@@ -112,8 +112,8 @@ def _chapter(row: Any, concerns: int) -> Chapter:
         row.decided_at_ms,
         row.mpid,
         row.previous_mpid,
-        asked=tuple(_asked(row.request)),
-        steps=tuple(_taken(step) for step in row.steps),
+        asked=tuple(_asked(row.record["request"])),
+        steps=tuple(_taken(step) for step in row.record["steps"]),
     )
 
 
@@ -137,8 +137,7 @@ _NEWEST: Final = (
         identity_decisions.c.decided_at_ms,
         identity_decisions.c.mpid,
         identity_decisions.c.previous_mpid,
-        identity_decisions.c.request,
-        identity_decisions.c.steps,
+        identity_decisions.c.record,
     )
     .where(
         identity_decisions.c.workspace_id == bindparam("workspace"),

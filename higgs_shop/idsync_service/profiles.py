@@ -1,6 +1,7 @@
 """Profiles and the identities by which they are found: the tables `profiles`, `profile_identities`.
 
-A profile is never deleted and its MPID never used again. One whose last identity was taken away is an
+A profile's row holds its whole identity record; `profile_identities` is the way from an identity to the
+profiles that carry it. Both are written here, together. A profile is never deleted and its MPID never used again. One whose last identity was taken away is an
 orphan: it keeps its history, and nothing can find it any more.
 """
 
@@ -16,7 +17,6 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
-    and_,
     bindparam,
     delete,
     func,
@@ -44,11 +44,17 @@ def random_mpid() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One profile with its identity record. The record changes with `idsync_service.changes` only."""
+    """One profile with its identity record, which changes with `idsync_service.changes` only.
+
+    Attributes:
+        identities: by type, each value with the moment when it was set, in milliseconds.
+        source_mpid: the anonymous profile that it comes from, where the strategy links them.
+    """
 
     mpid: int
     last_seen_ms: int
-    identities: dict[str, set[str]]
+    identities: dict[str, dict[str, int]]
+    source_mpid: int | None = None
 
     def carries(self, identity_type: str, value: str) -> bool:
         """Whether the profile can be found by this identity."""
@@ -80,25 +86,33 @@ class Profile:
 
 _workspace_id: Final[BindParameter[str]] = bindparam("of_workspace")
 
-_TOUCH: Final = (
-    update(profiles)
-    .where(profiles.c.workspace_id == _workspace_id, profiles.c.mpid == bindparam("seen_mpid"))
-    .values(last_seen_ms=bindparam("now_ms"))
+_of_profile: Final = (
+    profiles.c.workspace_id == _workspace_id,
+    profiles.c.mpid == bindparam("of_mpid"),
 )
-_ADD: Final = insert(profile_identities).inline()
-_REMOVE: Final = delete(profile_identities).where(
-    profile_identities.c.workspace_id == _workspace_id,
-    profile_identities.c.identity_type == bindparam("type"),
-    profile_identities.c.identity_value == bindparam("value"),
-    profile_identities.c.mpid == bindparam("of_mpid"),
-)
-_CREATE: Final = {
+_ADD: Final = {
     dialect.__name__.rpartition(".")[2]: dialect.insert(profiles)
     .inline()
     .on_conflict_do_nothing()
     .execution_options(preserve_rowcount=True)
     for dialect in (sqlite, postgresql)
 }
+_TOUCH: Final = update(profiles).where(*_of_profile).values(last_seen_ms=bindparam("seen_at_ms"))
+_KEEP_RECORD: Final = (
+    update(profiles)
+    .where(*_of_profile)
+    .values(
+        identities=bindparam("record", type_=profiles.c.identities.type),
+        last_seen_ms=bindparam("seen_at_ms"),
+    )
+)
+_CARRY: Final = insert(profile_identities).inline()
+_CARRY_NO_MORE: Final = delete(profile_identities).where(
+    profile_identities.c.workspace_id == _workspace_id,
+    profile_identities.c.identity_type == bindparam("type"),
+    profile_identities.c.identity_value == bindparam("value"),
+    profile_identities.c.mpid == bindparam("of_mpid"),
+)
 
 
 def load(
@@ -110,77 +124,74 @@ def load(
     """Every profile that carries one of the identities, and the one with the MPID, by MPID."""
     pairs = list(identities)
     rows = connection.execute(_load(len(pairs)), _load_values(workspace_id, pairs, mpid))
-    loaded: dict[int, Profile] = {}
-    for found_mpid, last_seen_ms, identity_type, value in rows:
-        profile = loaded.get(found_mpid)
-        if profile is None:
-            profile = loaded[found_mpid] = Profile(found_mpid, last_seen_ms, {})
-        if identity_type is not None:
-            profile.identities.setdefault(identity_type, set()).add(value)
-    return loaded
+    return {row[0]: Profile(*row) for row in rows}
 
 
-def create(
-    connection: Connection,
-    workspace_id: str,
-    new_mpid: NewMpid,
-    now_ms: int,
-    *,
-    source: Profile | None = None,
-) -> Profile:
-    """A new profile without identities, linked to the anonymous one it comes from, if any."""
-    while True:
-        mpid = new_mpid()
-        created = connection.execute(
-            _CREATE[connection.dialect.name],
-            {
-                "workspace_id": workspace_id,
-                "mpid": mpid,
-                "source_mpid": None if source is None else source.mpid,
-                "created_at_ms": now_ms,
-                "last_seen_ms": now_ms,
-            },
-        )
-        if created.rowcount == 1:
-            return Profile(mpid, now_ms, {})
+def add(connection: Connection, workspace_id: str, profile: Profile, now_ms: int) -> bool:
+    """Write a new profile with its record. False, with nothing written, when its MPID is taken."""
+    added = connection.execute(
+        _ADD[connection.dialect.name],
+        {
+            "workspace_id": workspace_id,
+            "mpid": profile.mpid,
+            "source_mpid": profile.source_mpid,
+            "identities": profile.identities,
+            "created_at_ms": now_ms,
+            "last_seen_ms": now_ms,
+        },
+    )
+    return added.rowcount == 1
 
 
-def touch(connection: Connection, workspace_id: str, mpid: int, now_ms: int) -> None:
+def touch(connection: Connection, workspace_id: str, profile: Profile, now_ms: int) -> None:
     """Remember that the profile was seen now."""
-    connection.execute(_TOUCH, {"of_workspace": workspace_id, "seen_mpid": mpid, "now_ms": now_ms})
+    connection.execute(
+        _TOUCH, {"of_workspace": workspace_id, "of_mpid": profile.mpid, "seen_at_ms": now_ms}
+    )
 
 
-def write_identities(
+def keep_records(
+    connection: Connection, workspace_id: str, changed: Iterable[tuple[Profile, int]]
+) -> None:
+    """Write the records of profiles whose identities changed, and when each was seen last."""
+    rows = [
+        {
+            "of_workspace": workspace_id,
+            "of_mpid": profile.mpid,
+            "record": profile.identities,
+            "seen_at_ms": last_seen_ms,
+        }
+        for profile, last_seen_ms in changed
+    ]
+    if rows:
+        connection.execute(_KEEP_RECORD, rows)
+
+
+def keep_ways(
     connection: Connection,
     workspace_id: str,
     *,
-    removed: Sequence[tuple[int, str, str]],
-    added: Sequence[tuple[int, str, str]],
-    now_ms: int,
+    removed: Iterable[tuple[int, str, str]],
+    added: Iterable[tuple[int, str, str]],
 ) -> None:
-    """Take away and add identities, each given as (mpid, type, value)."""
-    if removed:
-        connection.execute(
-            _REMOVE,
-            [
-                {"of_workspace": workspace_id, "of_mpid": mpid, "type": name, "value": value}
-                for mpid, name, value in removed
-            ],
-        )
-    if added:
-        connection.execute(
-            _ADD,
-            [
-                {
-                    "workspace_id": workspace_id,
-                    "mpid": mpid,
-                    "identity_type": name,
-                    "identity_value": value,
-                    "set_at_ms": now_ms,
-                }
-                for mpid, name, value in added
-            ],
-        )
+    """Take away and add the ways from identities to profiles, each given as (mpid, type, value)."""
+    gone = [
+        {"of_workspace": workspace_id, "of_mpid": mpid, "type": name, "value": value}
+        for mpid, name, value in removed
+    ]
+    if gone:
+        connection.execute(_CARRY_NO_MORE, gone)
+    new = [
+        {
+            "workspace_id": workspace_id,
+            "mpid": mpid,
+            "identity_type": name,
+            "identity_value": value,
+        }
+        for mpid, name, value in added
+    ]
+    if new:
+        connection.execute(_CARRY, new)
 
 
 def lock(
@@ -210,27 +221,10 @@ def _lock_key(name: str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _load(identity_count: int) -> Select[int, int, str | None, str]:
-    return (
-        select(
-            profiles.c.mpid,
-            profiles.c.last_seen_ms,
-            profile_identities.c.identity_type,
-            profile_identities.c.identity_value,
-        )
-        .select_from(
-            profiles.outerjoin(
-                profile_identities,
-                and_(
-                    profile_identities.c.workspace_id == profiles.c.workspace_id,
-                    profile_identities.c.mpid == profiles.c.mpid,
-                ),
-            )
-        )
-        .where(
-            profiles.c.workspace_id == _workspace_id, profiles.c.mpid.in_(_meant(identity_count))
-        )
-    )
+def _load(identity_count: int) -> Select[int, int, dict[str, dict[str, int]], int | None]:
+    return select(
+        profiles.c.mpid, profiles.c.last_seen_ms, profiles.c.identities, profiles.c.source_mpid
+    ).where(profiles.c.workspace_id == _workspace_id, profiles.c.mpid.in_(_meant(identity_count)))
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sqlalchemy import Connection
+
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.identity_types import DEVICE_IDENTITY_TYPES
@@ -32,7 +34,7 @@ Answer = dict[str, Any]
 Loaded = Mapping[int, Profile]
 """Every profile that carries an identity of the request, and the one it names, by MPID."""
 Create = Callable[[Profile | None], Profile]
-"""Makes a new profile, which may have a source."""
+"""Makes a new profile, which may have a source; it is written with the decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class Decision:
     steps: list[Step]
 
 
-Decide = Callable[[Loaded, Create], Decision]
-"""Decides one call, given the profiles that it may be about and a way to make one."""
+Decide = Callable[[Loaded, Create, int], Decision]
+"""Decides one call, given the profiles that it may be about, a way to make one, and the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,10 @@ class Resolver:
             None if request.previous_mpid is None else parse_mpid(request.previous_mpid),
         )
 
-        def decide(loaded: Loaded, create: Create) -> Decision:
+        def decide(loaded: Loaded, create: Create, now_ms: int) -> Decision:
             current = None if call.previous_mpid is None else loaded.get(call.previous_mpid)
             resolution = choose(action, identities, workspace, loaded.values(), current)
-            return moved(resolution, identities, workspace, loaded, create)
+            return moved(resolution, identities, workspace, loaded, create=create, now_ms=now_ms)
 
         return self._carry_out(workspace, call, identities.items(), decide, read_only=read_only)
 
@@ -163,8 +165,8 @@ class Resolver:
             if change.new_value is not None
         }
 
-        def decide(loaded: Loaded, _create: Create) -> Decision:
-            return modified(mpid, changes, workspace, loaded)
+        def decide(loaded: Loaded, _create: Create, now_ms: int) -> Decision:
+            return modified(mpid, changes, workspace, loaded, now_ms)
 
         return self._carry_out(workspace, call, identities, decide, read_only=read_only)
 
@@ -231,7 +233,7 @@ class Resolver:
     ) -> Answer:
         with self._database.read() as connection:
             loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
-        decision = decide(loaded, _nobody_yet)
+        decision = decide(loaded, _nobody_yet, self._clock())
         if decision.changes.profile.mpid == _NOBODY_YET:
             decision.answer["mpid"] = None
         return decision.answer
@@ -249,35 +251,32 @@ class Resolver:
                     connection, workspace.id, identities, call.previous_mpid, call.request_id
                 )
             now_ms = self._clock()
-            loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
-            decision = decide(
-                loaded,
-                lambda source: profiles.create(
-                    connection, workspace.id, self._new_mpid, now_ms, source=source
-                ),
-            )
-            changes = decision.changes
-            if changes.profile.mpid in loaded:
-                profiles.touch(connection, workspace.id, changes.profile.mpid, now_ms)
-            removed = changes.removed()
-            profiles.write_identities(
-                connection,
-                workspace.id,
-                removed=removed,
-                added=changes.added(),
-                now_ms=now_ms,
-            )
+            while True:
+                loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
+                decision = decide(loaded, self._drawing(loaded), now_ms)
+                is_new = decision.changes.profile.mpid not in loaded
+                if _write(connection, workspace.id, decision.changes, now_ms, is_new=is_new):
+                    break
             decisions.store(
                 connection,
                 workspace.id,
                 call,
-                mpid=changes.profile.mpid,
+                mpid=decision.changes.profile.mpid,
                 answer=decision.answer,
                 steps=decision.steps,
-                losers=changes.losers() if removed else (),
+                losers=decision.changes.losers(),
                 decided_at_ms=now_ms,
             )
         return decision.answer
+
+    def _drawing(self, loaded: Loaded) -> Create:
+        def draw(source: Profile | None) -> Profile:
+            mpid = self._new_mpid()
+            while mpid in loaded:
+                mpid = self._new_mpid()
+            return Profile(mpid, 0, {}, None if source is None else source.mpid)
+
+        return draw
 
 
 def check_offered(workspace: Workspace, action: Action) -> None:
@@ -326,7 +325,9 @@ def moved(
     identities: Mapping[str, str],
     workspace: Workspace,
     loaded: Loaded,
+    *,
     create: Create,
+    now_ms: int,
 ) -> Decision:
     """What follows from a resolution: a profile where there is none, and the identities it lacks.
 
@@ -337,14 +338,18 @@ def moved(
         profile = create(resolution.source)
         steps.append(Step("profile_created", f"{listed([profile])} is new", None, [profile]))
     matched = _matched(profile, identities)
-    changes = _changes(profile, loaded, workspace)
+    changes = _changes(profile, loaded, workspace, now_ms)
     for identity_type, value in identities.items():
         changes.put(identity_type, value)
     return Decision(changes, _answer(profile, workspace, matched), [*steps, *changes.steps])
 
 
 def modified(
-    mpid: int, wanted: Collection[IdentityChange], workspace: Workspace, loaded: Loaded
+    mpid: int,
+    wanted: Collection[IdentityChange],
+    workspace: Workspace,
+    loaded: Loaded,
+    now_ms: int,
 ) -> Decision:
     """What follows from a modify. Raises: BadRequest. ImmutableIdentity."""
     profile = loaded.get(mpid)
@@ -352,7 +357,7 @@ def modified(
         raise BadRequest(f"there is no profile {mpid}")
     if profile.is_orphan:
         raise BadRequest(f"profile {mpid} has lost its last identity and cannot come back")
-    changes = _changes(profile, loaded, workspace)
+    changes = _changes(profile, loaded, workspace, now_ms)
     for change in wanted:
         if change.new_value is None:
             changes.remove(change.identity_type, change.old_value)
@@ -389,7 +394,7 @@ def _found(find: Find, identities: Mapping[str, str], workspace: Workspace) -> P
 def _previewed(
     resolution: Resolution, identities: Mapping[str, str], workspace: Workspace, loaded: Loaded
 ) -> Preview:
-    decision = moved(resolution, identities, workspace, loaded, _nobody_yet)
+    decision = moved(resolution, identities, workspace, loaded, create=_nobody_yet, now_ms=0)
     made = Step("profile_created", "a new profile would be made")
     steps = [made if step.rule == "profile_created" else step for step in decision.steps]
     return Preview(
@@ -401,9 +406,27 @@ def _previewed(
     )
 
 
-def _changes(profile: Profile, loaded: Loaded, workspace: Workspace) -> Changes:
+def _write(
+    connection: Connection, workspace_id: str, changes: Changes, now_ms: int, *, is_new: bool
+) -> bool:
+    """False, with nothing written, when the MPID that was drawn for a new profile is taken."""
+    profile, removed, added = changes.profile, changes.removed(), changes.added()
+    changed = [(loser, loser.last_seen_ms) for loser in changes.losers()]
+    if is_new:
+        if not profiles.add(connection, workspace_id, profile, now_ms):
+            return False
+    elif removed or added:
+        changed.append((profile, now_ms))
+    else:
+        profiles.touch(connection, workspace_id, profile, now_ms)
+    profiles.keep_records(connection, workspace_id, changed)
+    profiles.keep_ways(connection, workspace_id, removed=removed, added=added)
+    return True
+
+
+def _changes(profile: Profile, loaded: Loaded, workspace: Workspace, now_ms: int) -> Changes:
     others = [other for other in loaded.values() if other.mpid != profile.mpid]
-    return Changes(profile, others, workspace)
+    return Changes(profile, others, workspace, now_ms)
 
 
 def _matched(profile: Profile, identities: Mapping[str, str]) -> dict[str, str]:

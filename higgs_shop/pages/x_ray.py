@@ -241,12 +241,12 @@ def _steps(
 ) -> dict[str, list[str]]:
     """The embedded service's own account of each decision; a remote one keeps it to itself."""
     rows = connection.execute(
-        select(identity_decisions.c.request_id, identity_decisions.c.steps).where(
+        select(identity_decisions.c.request_id, identity_decisions.c.record).where(
             identity_decisions.c.workspace_id == workspace_id,
             identity_decisions.c.request_id.in_(request_ids),
         )
     )
-    return {row.request_id: [step["text"] for step in row.steps] for row in rows}
+    return {row.request_id: [step["text"] for step in row.record["steps"]] for row in rows}
 
 
 _SESSION = select(sessions.c.session_uuid).where(

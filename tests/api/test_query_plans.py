@@ -15,7 +15,7 @@ from tests.api.journeys import mpid, sign_out, sign_up
 # to end, once they were found by index themselves. And some queries take the first rows of an index.
 _ALLOWED = re.compile(
     r"SCAN (CONSTANT ROW|sessions USING INDEX uq_sessions_live|(carriers|newest|page)$)"
-    r"|SEARCH profiles USING COVERING INDEX ix_profiles_workspace_id_created_at_ms_mpid "
+    r"|SEARCH profiles USING (COVERING )?INDEX ix_profiles_workspace_id_created_at_ms_mpid "
     r"|SEARCH device_users USING INDEX ix_device_users_workspace_id_first_seen_ms "
 )
 _WHOLE = re.compile(r"SCAN|SEARCH .*\(workspace_id=\?\)")

@@ -157,12 +157,9 @@ def upgrade() -> None:
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=True),
         sa.Column("request_digest", sa.Text(), nullable=False),
-        sa.Column("request", _JSON, nullable=False),
         sa.Column("previous_mpid", sa.BigInteger(), nullable=True),
-        sa.Column("mpid", sa.BigInteger(), nullable=True),
-        sa.Column("status_code", sa.Integer(), nullable=False),
-        sa.Column("answer", _JSON, nullable=False),
-        sa.Column("steps", _JSON, nullable=False),
+        sa.Column("mpid", sa.BigInteger(), nullable=False),
+        sa.Column("record", _JSON, nullable=False),
         sa.Column("decided_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_identity_decisions"),
         sa.UniqueConstraint(
@@ -274,23 +271,17 @@ def upgrade() -> None:
         sa.Column("identity_type", sa.Text(), nullable=False),
         sa.Column("identity_value", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("set_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
             "workspace_id", "identity_type", "identity_value", "mpid", name="pk_profile_identities"
         ),
         sqlite_with_rowid=False,
-    )
-    op.create_index(
-        "ix_profile_identities_workspace_id_mpid",
-        "profile_identities",
-        ["workspace_id", "mpid"],
-        unique=False,
     )
     op.create_table(
         "profiles",
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("source_mpid", sa.BigInteger(), nullable=True),
+        sa.Column("identities", _JSON, nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_profiles"),

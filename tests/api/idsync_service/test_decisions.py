@@ -39,24 +39,24 @@ def test_a_decision_tells_every_step(calls: Calls, database: Database) -> None:
     calls.identify(S1, a)
     first, login, protected = decisions(database)
     assert (first.action, first.request_id, first.mpid) == ("identify", "r-1", int(a))
-    assert first.request == {"environment": "development", "known_identities": S1}
-    assert first.answer["mpid"] == a
-    assert (first.status_code, first.decided_at_ms) == (200, NOW_MS)
-    assert [step["rule"] for step in first.steps] == [
+    assert first.record["request"] == {"environment": "development", "known_identities": S1}
+    assert first.record["answer"]["mpid"] == a
+    assert first.decided_at_ms == NOW_MS
+    assert [step["rule"] for step in first.record["steps"]] == [
         "looked_up",
         "nobody_found",
         "profile_created",
         "identity_added",
     ]
     assert login.previous_mpid == int(a)
-    assert [step["rule"] for step in login.steps] == [
+    assert [step["rule"] for step in login.record["steps"]] == [
         "looked_up",
         "looked_up",
         "anonymous_profile_converted",
         "identity_added",
     ]
-    assert "login_id_protected" in [step["rule"] for step in protected.steps]
-    protection = protected.steps[1]
+    assert "login_id_protected" in [step["rule"] for step in protected.record["steps"]]
+    protection = protected.record["steps"][1]
     assert protection["mpids"] == [a]
     assert protection["identity_type"] == "device_application_stamp"
     assert a in protection["text"]

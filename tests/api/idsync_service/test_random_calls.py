@@ -112,9 +112,18 @@ def answer_of(response: httpx.Response) -> Answer:
 
 
 def records(database: Database) -> set[tuple[int, str, str]]:
+    """Every identity with its profile, by which both ways of reading agree."""
     columns = profile_identities.c
     with database.read() as connection:
-        rows = connection.execute(
+        found_by = connection.execute(
             select(columns.mpid, columns.identity_type, columns.identity_value)
-        )
-        return {(row.mpid, row.identity_type, row.identity_value) for row in rows}
+        ).all()
+        kept = connection.execute(select(profiles.c.mpid, profiles.c.identities)).all()
+    carried = {
+        (row.mpid, identity_type, value)
+        for row in kept
+        for identity_type, values in row.identities.items()
+        for value in values
+    }
+    assert {(*row,) for row in found_by} == carried
+    return carried

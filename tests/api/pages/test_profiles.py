@@ -378,7 +378,7 @@ class TestWhatIf:
         foretold = page.one("what-if-answer")
         answer = ask(store, action, {"known_identities": identities})
         decision = store.rows("identity_decisions")[-1]
-        assert rules(page) == [step["rule"] for step in decision["steps"]]
+        assert rules(page) == [step["rule"] for step in decision["record"]["steps"]]
         is_new = "profile_created" in rules(page)
         assert foretold["data-outcome"] == ("new" if is_new else "found")
         assert foretold["data-mpid"] == ("" if is_new else answer["mpid"])

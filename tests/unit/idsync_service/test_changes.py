@@ -23,9 +23,11 @@ WORKSPACE = Workspace(
 IMMUTABLE = dataclasses.replace(WORKSPACE, immutable_ids=(CUSTOMER_ID,))
 NOTHING_UNIQUE = dataclasses.replace(WORKSPACE, login_ids=(), unique_ids=())
 
+NOW_MS = 1_772_360_100_000
+
 
 def profile(mpid: int, **identities: str) -> Profile:
-    return Profile(mpid, 0, {name: {value} for name, value in identities.items()})
+    return Profile(mpid, 0, {name: {value: 0} for name, value in identities.items()})
 
 
 def rules(changes: Changes) -> list[str]:
@@ -34,7 +36,7 @@ def rules(changes: Changes) -> list[str]:
 
 def test_a_unique_value_is_taken_and_leaves_an_orphan() -> None:
     loser = profile(2, email="a@x")
-    changes = Changes(profile(1, customerid="C-1"), [loser], WORKSPACE)
+    changes = Changes(profile(1, customerid="C-1"), [loser], WORKSPACE, NOW_MS)
     changes.put("email", "a@x")
     assert changes.removed() == [(2, "email", "a@x")]
     assert changes.added() == [(1, "email", "a@x")]
@@ -43,14 +45,14 @@ def test_a_unique_value_is_taken_and_leaves_an_orphan() -> None:
 
 
 def test_a_value_that_is_not_unique_stays_with_both() -> None:
-    changes = Changes(profile(1), [profile(2, mobile_number="5")], WORKSPACE)
+    changes = Changes(profile(1), [profile(2, mobile_number="5")], WORKSPACE, NOW_MS)
     changes.put("mobile_number", "5")
     assert changes.removed() == []
     assert changes.added() == [(1, "mobile_number", "5")]
 
 
 def test_a_login_id_is_replaced() -> None:
-    changes = Changes(profile(1, email="a@x"), [], WORKSPACE)
+    changes = Changes(profile(1, email="a@x"), [], WORKSPACE, NOW_MS)
     changes.put("email", "b@x")
     assert changes.removed() == [(1, "email", "a@x")]
     assert changes.added() == [(1, "email", "b@x")]
@@ -58,28 +60,28 @@ def test_a_login_id_is_replaced() -> None:
 
 
 def test_there_and_back_is_no_change() -> None:
-    changes = Changes(profile(1, email="a@x"), [], WORKSPACE)
+    changes = Changes(profile(1, email="a@x"), [], WORKSPACE, NOW_MS)
     changes.put("email", "b@x")
     changes.put("email", "a@x")
     assert (changes.removed(), changes.added()) == ([], [])
 
 
 def test_what_is_there_already_is_no_step() -> None:
-    changes = Changes(profile(1, email="a@x"), [], WORKSPACE)
+    changes = Changes(profile(1, email="a@x"), [], WORKSPACE, NOW_MS)
     changes.put("email", "a@x")
     changes.remove("other", "not there")
     assert changes.steps == []
 
 
 def test_the_last_identity_removed_leaves_an_orphan() -> None:
-    changes = Changes(profile(1, email="a@x"), [], WORKSPACE)
+    changes = Changes(profile(1, email="a@x"), [], WORKSPACE, NOW_MS)
     changes.remove("email", None)
     changes.finish()
     assert rules(changes) == ["identity_removed", "orphaned"]
 
 
 def test_removed_and_given_anew_in_one_call_is_no_orphan() -> None:
-    changes = Changes(profile(1, email="a@x"), [], WORKSPACE)
+    changes = Changes(profile(1, email="a@x"), [], WORKSPACE, NOW_MS)
     changes.remove("email", "a@x")
     changes.put("other", "handle")
     changes.finish()
@@ -87,23 +89,23 @@ def test_removed_and_given_anew_in_one_call_is_no_orphan() -> None:
 
 
 def test_where_nothing_is_unique_values_join() -> None:
-    changes = Changes(profile(1, email="ed@x"), [], NOTHING_UNIQUE)
+    changes = Changes(profile(1, email="ed@x"), [], NOTHING_UNIQUE, NOW_MS)
     changes.put("email", "helen@x")
     assert changes.removed() == []
     changes.put("email", "poole@x", instead_of="ed@x")
     assert changes.removed() == [(1, "email", "ed@x")]
-    assert changes.profile.identities["email"] == {"helen@x", "poole@x"}
+    assert changes.profile.identities["email"] == {"helen@x": NOW_MS, "poole@x": NOW_MS}
 
 
 def test_an_old_value_goes_though_the_new_one_is_there_already() -> None:
-    changes = Changes(Profile(1, 0, {"email": {"a@x", "b@x"}}), [], NOTHING_UNIQUE)
+    changes = Changes(Profile(1, 0, {"email": {"a@x": 0, "b@x": 0}}), [], NOTHING_UNIQUE, NOW_MS)
     changes.put("email", "b@x", instead_of="a@x")
     assert changes.removed() == [(1, "email", "a@x")]
     assert changes.added() == []
 
 
 def test_an_immutable_value_is_set_once() -> None:
-    changes = Changes(profile(1), [], IMMUTABLE)
+    changes = Changes(profile(1), [], IMMUTABLE, NOW_MS)
     changes.put("customerid", "C-1")
     with pytest.raises(ImmutableIdentity):
         changes.put("customerid", "C-2")
@@ -112,7 +114,7 @@ def test_an_immutable_value_is_set_once() -> None:
 
 
 def test_an_immutable_value_is_never_taken() -> None:
-    changes = Changes(profile(1), [profile(2, customerid="C-1")], IMMUTABLE)
+    changes = Changes(profile(1), [profile(2, customerid="C-1")], IMMUTABLE, NOW_MS)
     with pytest.raises(ImmutableIdentity):
         changes.put("customerid", "C-1")
 

@@ -26,7 +26,7 @@ def workspace(
 
 
 def profile(mpid: int, last_seen_ms: int = 0, **identities: str) -> Profile:
-    return Profile(mpid, last_seen_ms, {name: {value} for name, value in identities.items()})
+    return Profile(mpid, last_seen_ms, {name: {value: 0} for name, value in identities.items()})
 
 
 def rules(find: Find) -> list[str]:

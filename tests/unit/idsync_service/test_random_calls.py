@@ -54,7 +54,14 @@ class InMemory:
         current = loaded.get(step.previous or 0)
         resolution = choose(step.action, step.identities, self.workspace, loaded.values(), current)
         return self.stored(
-            moved(resolution, step.identities, self.workspace, loaded, lambda _source: self.made())
+            moved(
+                resolution,
+                step.identities,
+                self.workspace,
+                loaded,
+                create=lambda _source: self.made(),
+                now_ms=self.now_ms,
+            )
         )
 
     def search(self, step: Move) -> Answer:
@@ -68,7 +75,7 @@ class InMemory:
         change = IdentityChange(identity_type=step.name, old_value=step.old, new_value=step.new)
         given_value = [] if step.new is None else [(step.name, step.new)]
         loaded = self.carriers(given_value, step.mpid)
-        return self.stored(modified(step.mpid, [change], self.workspace, loaded))
+        return self.stored(modified(step.mpid, [change], self.workspace, loaded, self.now_ms))
 
     def stored(self, decision: Decision) -> Answer:
         profile = decision.changes.profile
@@ -92,7 +99,7 @@ class InMemory:
             mpid: Profile(
                 mpid,
                 self.profiles[mpid].last_seen_ms,
-                {name: {*values} for name, values in self.profiles[mpid].identities.items()},
+                {name: {**values} for name, values in self.profiles[mpid].identities.items()},
             )
             for mpid in mpids
         }

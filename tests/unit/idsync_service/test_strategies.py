@@ -34,7 +34,7 @@ NEWCOMER = {"customerid": "C-9", **STAMP}
 
 
 def profile(mpid: int, **identities: str) -> Profile:
-    return Profile(mpid, 0, {name: {value} for name, value in identities.items()})
+    return Profile(mpid, 0, {name: {value: 0} for name, value in identities.items()})
 
 
 KNOWN = profile(1, customerid="C-1", **STAMP)
