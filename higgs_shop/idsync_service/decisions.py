@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.idsync_service.profiles import Profile
+from higgs_shop.prepared import Prepared
 from higgs_shop.tables import decision_profiles, identity_decisions
 
 _DIGEST_BYTES: Final = 16
@@ -86,15 +87,16 @@ _RECORD_OF_REPEATED: Final = (
     )
     .limit(1)
 )
-_STORE: Final = {
+_STATEMENTS: Final = {
     dialect.__name__.rpartition(".")[2]: dialect.insert(identity_decisions)
     .inline()
     .on_conflict_do_nothing()
-    .execution_options(preserve_rowcount=True)
     for dialect in (sqlite, postgresql)
 }
+_STORE: Final = {dialect: Prepared(statement) for dialect, statement in _STATEMENTS.items()}
 _STORE_AND_NAME: Final = {
-    dialect: statement.returning(identity_decisions.c.id) for dialect, statement in _STORE.items()
+    dialect: statement.returning(identity_decisions.c.id)
+    for dialect, statement in _STATEMENTS.items()
 }
 _STORE_LOSERS: Final = insert(decision_profiles)
 
@@ -164,5 +166,5 @@ def store(
                 for loser in losers
             ],
         )
-    elif connection.execute(_STORE[connection.dialect.name], values).rowcount == 0:
+    elif _STORE[connection.dialect.name].write(connection, values) == 0:
         raise Repeated

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from higgs_shop.prepared import Prepared
 from higgs_shop.tables import profile_identities, profiles
 from higgs_shop.workspaces import Workspace
 
@@ -91,13 +92,14 @@ _of_profile: Final = (
     profiles.c.mpid == bindparam("of_mpid"),
 )
 _ADD: Final = {
-    dialect.__name__.rpartition(".")[2]: dialect.insert(profiles)
-    .inline()
-    .on_conflict_do_nothing()
-    .execution_options(preserve_rowcount=True)
+    dialect.__name__.rpartition(".")[2]: Prepared(
+        dialect.insert(profiles).inline().on_conflict_do_nothing()
+    )
     for dialect in (sqlite, postgresql)
 }
-_TOUCH: Final = update(profiles).where(*_of_profile).values(last_seen_ms=bindparam("seen_at_ms"))
+_TOUCH: Final = Prepared(
+    update(profiles).where(*_of_profile).values(last_seen_ms=bindparam("seen_at_ms"))
+)
 _KEEP_RECORD: Final = (
     update(profiles)
     .where(*_of_profile)
@@ -106,7 +108,7 @@ _KEEP_RECORD: Final = (
         last_seen_ms=bindparam("seen_at_ms"),
     )
 )
-_CARRY: Final = insert(profile_identities).inline()
+_CARRY: Final = Prepared(insert(profile_identities).inline())
 _CARRY_NO_MORE: Final = delete(profile_identities).where(
     profile_identities.c.workspace_id == _workspace_id,
     profile_identities.c.identity_type == bindparam("type"),
@@ -123,14 +125,14 @@ def load(
 ) -> dict[int, Profile]:
     """Every profile that carries one of the identities, and the one with the MPID, by MPID."""
     pairs = list(identities)
-    rows = connection.execute(_load(len(pairs)), _load_values(workspace_id, pairs, mpid))
+    rows = _load(len(pairs)).rows(connection, _load_values(workspace_id, pairs, mpid))
     return {row[0]: Profile(*row) for row in rows}
 
 
 def add(connection: Connection, workspace_id: str, profile: Profile, now_ms: int) -> bool:
     """Write a new profile with its record. False, with nothing written, when its MPID is taken."""
-    added = connection.execute(
-        _ADD[connection.dialect.name],
+    added = _ADD[connection.dialect.name].write(
+        connection,
         {
             "workspace_id": workspace_id,
             "mpid": profile.mpid,
@@ -140,13 +142,13 @@ def add(connection: Connection, workspace_id: str, profile: Profile, now_ms: int
             "last_seen_ms": now_ms,
         },
     )
-    return added.rowcount == 1
+    return added == 1
 
 
 def touch(connection: Connection, workspace_id: str, profile: Profile, now_ms: int) -> None:
     """Remember that the profile was seen now."""
-    connection.execute(
-        _TOUCH, {"of_workspace": workspace_id, "of_mpid": profile.mpid, "seen_at_ms": now_ms}
+    _TOUCH.write(
+        connection, {"of_workspace": workspace_id, "of_mpid": profile.mpid, "seen_at_ms": now_ms}
     )
 
 
@@ -191,7 +193,7 @@ def keep_ways(
         for mpid, name, value in added
     ]
     if new:
-        connection.execute(_CARRY, new)
+        _CARRY.write(connection, *new)
 
 
 def lock(
@@ -221,10 +223,14 @@ def _lock_key(name: str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _load(identity_count: int) -> Select[int, int, dict[str, dict[str, int]], int | None]:
-    return select(
-        profiles.c.mpid, profiles.c.last_seen_ms, profiles.c.identities, profiles.c.source_mpid
-    ).where(profiles.c.workspace_id == _workspace_id, profiles.c.mpid.in_(_meant(identity_count)))
+def _load(identity_count: int) -> Prepared:
+    return Prepared(
+        select(
+            profiles.c.mpid, profiles.c.last_seen_ms, profiles.c.identities, profiles.c.source_mpid
+        ).where(
+            profiles.c.workspace_id == _workspace_id, profiles.c.mpid.in_(_meant(identity_count))
+        )
+    )
 
 
 @lru_cache(maxsize=64)

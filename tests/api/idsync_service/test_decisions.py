@@ -15,6 +15,7 @@ from higgs_shop.database import Database
 from higgs_shop.idsync_service import create_service, profiles
 from higgs_shop.tables import decision_profiles, identity_decisions, profile_identities
 from higgs_shop.tables import profiles as profiles_table
+from higgs_shop.workspaces import DEFAULT_WORKSPACE
 from tests.api.idsync_service.conftest import KEY, NOW_MS, Calls
 
 S1 = {"device_application_stamp": "s-1"}
@@ -254,14 +255,20 @@ def test_a_call_is_one_write_transaction(calls: Calls, database: Database) -> No
 def test_a_look_up_never_reads_the_whole_table(sqlite_file: Path) -> None:
     """SQLite's plan: every table is searched by all columns of an index."""
     database = Database(f"sqlite:///{sqlite_file}")
-    statement = profiles._load(3).compile(database.engine)
+    executed: list[tuple[str, Any]] = []
+    event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, text, values, *_: executed.append((text, values)),
+    )
+    identities = [("email", "a@x"), ("customerid", "C-1"), ("other", "handle")]
     with database.read() as connection:
-        plan = connection.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {statement}", tuple("x" * len(statement.positiontup or []))
-        )
+        profiles.load(connection, DEFAULT_WORKSPACE, identities, 7)
+        text, values = executed[-1]
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
         lines = [row.detail for row in plan]
     database.close()
     searches = [line for line in lines if line.startswith("SEARCH")]
-    assert len(searches) == 5
+    assert len(searches) == 4
     assert all("mpid=?" in line or "identity_value=?" in line for line in searches)
     assert [line for line in lines if line.startswith("SCAN")] == ["SCAN CONSTANT ROW"]

@@ -1,0 +1,90 @@
+"""Core statements that are compiled once and then handed to the driver, where every identity call waits.
+
+Between a Core statement and its SQL, SQLAlchemy does the same work at each execution: it costs more
+than SQLite's own. The statement stays the source; only how it is executed differs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Dialect, Insert, Select, Update
+
+_Values = Mapping[str, Any]
+_Convert = Callable[[Any], Any]
+
+
+class Prepared:
+    """A statement for which every value is given by name, and whose lists do not vary in length.
+
+    Args:
+        statement: an insert is for all columns of its table but a number that the database gives.
+    """
+
+    def __init__(self, statement: Insert | Update | Select[*tuple[Any, ...]]) -> None:
+        self._statement: Final = statement
+        self._compiled: Final[dict[str, _Compiled]] = {}
+
+    def write(self, connection: Connection, *rows: _Values) -> int:
+        """Execute it for each row, one at least. Returns: how many rows were written."""
+        compiled = self._for(connection.dialect)
+        given = [compiled.parameters(row) for row in rows]
+        parameters = given[0] if len(given) == 1 else given
+        return connection.exec_driver_sql(compiled.sql, parameters).rowcount
+
+    def rows(self, connection: Connection, values: _Values) -> list[Sequence[Any]]:
+        """Execute a select, and read all that it finds."""
+        compiled = self._for(connection.dialect)
+        found = connection.exec_driver_sql(compiled.sql, compiled.parameters(values))
+        return [compiled.read(row) for row in found]
+
+    def _for(self, dialect: Dialect) -> "_Compiled":
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
+        return compiled
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The SQL, how each value is given to the driver, and which columns are read how."""
+
+    sql: str
+    given: Sequence[tuple[str, _Convert | None]]
+    is_positional: bool
+    read_as: Sequence[tuple[int, _Convert]]
+
+    def parameters(self, values: _Values) -> Any:
+        parameters = [
+            values[name] if convert is None else convert(values[name])
+            for name, convert in self.given
+        ]
+        if self.is_positional:
+            return tuple(parameters)
+        return {name: value for (name, _), value in zip(self.given, parameters, strict=True)}
+
+    def read(self, row: Sequence[Any]) -> Sequence[Any]:
+        members = list(row)
+        for place, convert in self.read_as:
+            members[place] = convert(members[place])
+        return members
+
+
+def _compile(statement: Any, dialect: Dialect) -> _Compiled:
+    columns, selected = None, []
+    if isinstance(statement, Insert):
+        columns = [column.name for column in statement.table.c if column.autoincrement is not True]
+    if isinstance(statement, Select):
+        selected = [column.type.dialect_impl(dialect) for column in statement.selected_columns]
+    compiled = statement.compile(dialect=dialect, column_keys=columns)
+    given = {
+        name: bound.type.dialect_impl(dialect).bind_processor(dialect)
+        for name, bound in compiled.binds.items()
+    }
+    read_as = [(place, of.result_processor(dialect, None)) for place, of in enumerate(selected)]
+    return _Compiled(
+        sql=str(compiled),
+        given=[(name, given[name]) for name in compiled.positiontup or given],
+        is_positional=compiled.positiontup is not None,
+        read_as=[(place, convert) for place, convert in read_as if convert is not None],
+    )

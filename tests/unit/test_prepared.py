@@ -1,0 +1,67 @@
+"""Statements that are compiled once: what they write and read is what Core would."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from higgs_shop.database import Database
+from higgs_shop.prepared import Prepared
+from higgs_shop.tables import user_attributes
+
+WRITE = Prepared(insert(user_attributes))
+CHANGE = Prepared(
+    update(user_attributes)
+    .where(user_attributes.c.mpid == bindparam("of_mpid"))
+    .values(value=bindparam("new_value", type_=user_attributes.c.value.type))
+)
+READ = Prepared(
+    select(user_attributes.c.name, user_attributes.c.value)
+    .where(user_attributes.c.mpid == bindparam("of_mpid"))
+    .order_by(user_attributes.c.name)
+)
+
+
+def attribute(name: str, value: Any, mpid: int = 7) -> dict[str, Any]:
+    return {
+        "workspace_id": "default",
+        "mpid": mpid,
+        "name": name,
+        "value": value,
+        "set_at_ms": 1_772_360_100_000,
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"ü": [1, 2.5, None]}, ["a", "b"], "100 % “Zoë” :name ?", 2**53, True, None],
+    ids=["object", "list", "text", "number", "boolean", "null"],
+)
+def test_values_come_back_as_core_reads_them(database: Database, value: Any) -> None:
+    with database.write() as connection:
+        assert WRITE.write(connection, attribute("size", value)) == 1
+        by_core = connection.execute(select(user_attributes.c.value)).scalar_one()
+        assert READ.rows(connection, {"of_mpid": 7}) == [["size", by_core]]
+    assert by_core == value
+
+
+def test_many_rows_are_written_at_once_and_counted(database: Database) -> None:
+    with database.write() as connection:
+        WRITE.write(connection, *(attribute(name, name) for name in "cab"), attribute("a", 1, 8))
+        assert CHANGE.write(connection, {"of_mpid": 7, "new_value": {"now": 1}}) == 3
+        assert READ.rows(connection, {"of_mpid": 7}) == [[name, {"now": 1}] for name in "abc"]
+        assert READ.rows(connection, {"of_mpid": 8}) == [["a", 1]]
+        assert CHANGE.write(connection, {"of_mpid": 9, "new_value": 1}) == 0
+
+
+def test_what_the_database_refuses_is_an_error_as_ever(database: Database) -> None:
+    def write_twice() -> None:
+        with database.write() as connection:
+            WRITE.write(connection, attribute("size", 1))
+            WRITE.write(connection, attribute("size", 2))
+
+    with pytest.raises(IntegrityError):
+        write_twice()
+    with database.read() as connection:
+        assert READ.rows(connection, {"of_mpid": 7}) == []
