@@ -1,16 +1,29 @@
 """What a call writes onto profiles: values added and replaced, unique values taken from others, orphans.
 
-Pure: a Changes works on profiles in memory and ends as two lists of identities, taken away and added.
+Pure: a Changes works on profiles in memory, and ends as the difference that is to be written.
 Source: IDSync documentation, "Unique IDs", "Immutable IDs", "Orphaned profiles".
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from higgs_shop.identity_types import USER_IDENTITY_TYPES
 from higgs_shop.idsync_service.decisions import Step, listed
 from higgs_shop.idsync_service.errors import ImmutableIdentity
 from higgs_shop.idsync_service.profiles import Profile
 from higgs_shop.workspaces import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Identities that are taken away and added, each as (mpid, type, value), in a stable order.
+
+    `losers` are the other profiles from which something is taken away.
+    """
+
+    removed: list[tuple[int, str, str]]
+    added: list[tuple[int, str, str]]
+    losers: list[Profile]
 
 
 class Changes:
@@ -72,18 +85,16 @@ class Changes:
         """Note what only shows at the end: a profile that was left without any identity."""
         self._record_orphan(self.profile)
 
-    def removed(self) -> list[tuple[int, str, str]]:
-        """(mpid, type, value) of what is to be taken away, in a stable order."""
-        return sorted(self._before - self._identities())
-
-    def added(self) -> list[tuple[int, str, str]]:
-        """(mpid, type, value) of what is to be added, in a stable order."""
-        return sorted(self._identities() - self._before)
-
-    def losers(self) -> list[Profile]:
-        """Other profiles from which something is to be taken away."""
-        mpids = {mpid for mpid, _, _ in self.removed()}
-        return [other for other in self._others if other.mpid in mpids]
+    def difference(self) -> Difference:
+        """What is to be written, all changes taken together."""
+        after = self._identities()
+        removed = sorted(self._before - after)
+        losing = {mpid for mpid, _, _ in removed}
+        return Difference(
+            removed,
+            sorted(after - self._before),
+            [other for other in self._others if other.mpid in losing],
+        )
 
     def _replaced(self, identity_type: str, old_value: str | None) -> list[str]:
         values = self.profile.identities.get(identity_type, {})

@@ -77,7 +77,7 @@ class Profile:
 
     def is_known(self, workspace: Workspace) -> bool:
         """A known profile has at least one login ID; an anonymous one has none."""
-        return any(login_id in self.identities for login_id in workspace.login_ids)
+        return not self.identities.keys().isdisjoint(workspace.login_ids)
 
     @property
     def is_orphan(self) -> bool:

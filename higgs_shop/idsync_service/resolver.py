@@ -14,7 +14,7 @@ from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.identity_types import DEVICE_IDENTITY_TYPES
 from higgs_shop.idsync_service import decisions, profiles
-from higgs_shop.idsync_service.changes import Changes
+from higgs_shop.idsync_service.changes import Changes, Difference
 from higgs_shop.idsync_service.decisions import Call, Step, listed
 from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, ProfileNotFound
 from higgs_shop.idsync_service.messages import (
@@ -254,17 +254,18 @@ class Resolver:
             while True:
                 loaded = profiles.load(connection, workspace.id, identities, call.previous_mpid)
                 decision = decide(loaded, self._drawing(loaded), now_ms)
-                is_new = decision.changes.profile.mpid not in loaded
-                if _write(connection, workspace.id, decision.changes, now_ms, is_new=is_new):
+                profile, difference = decision.changes.profile, decision.changes.difference()
+                is_new = profile.mpid not in loaded
+                if _write(connection, workspace.id, profile, difference, now_ms, is_new=is_new):
                     break
             decisions.store(
                 connection,
                 workspace.id,
                 call,
-                mpid=decision.changes.profile.mpid,
+                mpid=profile.mpid,
                 answer=decision.answer,
                 steps=decision.steps,
-                losers=decision.changes.losers(),
+                losers=difference.losers,
                 decided_at_ms=now_ms,
             )
         return decision.answer
@@ -407,20 +408,25 @@ def _previewed(
 
 
 def _write(
-    connection: Connection, workspace_id: str, changes: Changes, now_ms: int, *, is_new: bool
+    connection: Connection,
+    workspace_id: str,
+    profile: Profile,
+    difference: Difference,
+    now_ms: int,
+    *,
+    is_new: bool,
 ) -> bool:
     """False, with nothing written, when the MPID that was drawn for a new profile is taken."""
-    profile, removed, added = changes.profile, changes.removed(), changes.added()
-    changed = [(loser, loser.last_seen_ms) for loser in changes.losers()]
+    changed = [(loser, loser.last_seen_ms) for loser in difference.losers]
     if is_new:
         if not profiles.add(connection, workspace_id, profile, now_ms):
             return False
-    elif removed or added:
+    elif difference.removed or difference.added:
         changed.append((profile, now_ms))
     else:
         profiles.touch(connection, workspace_id, profile, now_ms)
     profiles.keep_records(connection, workspace_id, changed)
-    profiles.keep_ways(connection, workspace_id, removed=removed, added=added)
+    profiles.keep_ways(connection, workspace_id, removed=difference.removed, added=difference.added)
     return True
 
 

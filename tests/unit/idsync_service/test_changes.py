@@ -38,8 +38,8 @@ def test_a_unique_value_is_taken_and_leaves_an_orphan() -> None:
     loser = profile(2, email="a@x")
     changes = Changes(profile(1, customerid="C-1"), [loser], WORKSPACE, NOW_MS)
     changes.put("email", "a@x")
-    assert changes.removed() == [(2, "email", "a@x")]
-    assert changes.added() == [(1, "email", "a@x")]
+    assert changes.difference().removed == [(2, "email", "a@x")]
+    assert changes.difference().added == [(1, "email", "a@x")]
     assert rules(changes) == ["unique_identity_taken", "orphaned", "identity_added"]
     assert loser.is_orphan
 
@@ -47,15 +47,15 @@ def test_a_unique_value_is_taken_and_leaves_an_orphan() -> None:
 def test_a_value_that_is_not_unique_stays_with_both() -> None:
     changes = Changes(profile(1), [profile(2, mobile_number="5")], WORKSPACE, NOW_MS)
     changes.put("mobile_number", "5")
-    assert changes.removed() == []
-    assert changes.added() == [(1, "mobile_number", "5")]
+    assert changes.difference().removed == []
+    assert changes.difference().added == [(1, "mobile_number", "5")]
 
 
 def test_a_login_id_is_replaced() -> None:
     changes = Changes(profile(1, email="a@x"), [], WORKSPACE, NOW_MS)
     changes.put("email", "b@x")
-    assert changes.removed() == [(1, "email", "a@x")]
-    assert changes.added() == [(1, "email", "b@x")]
+    assert changes.difference().removed == [(1, "email", "a@x")]
+    assert changes.difference().added == [(1, "email", "b@x")]
     assert rules(changes) == ["identity_replaced"]
 
 
@@ -63,7 +63,7 @@ def test_there_and_back_is_no_change() -> None:
     changes = Changes(profile(1, email="a@x"), [], WORKSPACE, NOW_MS)
     changes.put("email", "b@x")
     changes.put("email", "a@x")
-    assert (changes.removed(), changes.added()) == ([], [])
+    assert (changes.difference().removed, changes.difference().added) == ([], [])
 
 
 def test_what_is_there_already_is_no_step() -> None:
@@ -91,17 +91,17 @@ def test_removed_and_given_anew_in_one_call_is_no_orphan() -> None:
 def test_where_nothing_is_unique_values_join() -> None:
     changes = Changes(profile(1, email="ed@x"), [], NOTHING_UNIQUE, NOW_MS)
     changes.put("email", "helen@x")
-    assert changes.removed() == []
+    assert changes.difference().removed == []
     changes.put("email", "poole@x", instead_of="ed@x")
-    assert changes.removed() == [(1, "email", "ed@x")]
+    assert changes.difference().removed == [(1, "email", "ed@x")]
     assert changes.profile.identities["email"] == {"helen@x": NOW_MS, "poole@x": NOW_MS}
 
 
 def test_an_old_value_goes_though_the_new_one_is_there_already() -> None:
     changes = Changes(Profile(1, 0, {"email": {"a@x": 0, "b@x": 0}}), [], NOTHING_UNIQUE, NOW_MS)
     changes.put("email", "b@x", instead_of="a@x")
-    assert changes.removed() == [(1, "email", "a@x")]
-    assert changes.added() == []
+    assert changes.difference().removed == [(1, "email", "a@x")]
+    assert changes.difference().added == []
 
 
 def test_an_immutable_value_is_set_once() -> None:
