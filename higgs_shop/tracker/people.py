@@ -1,12 +1,16 @@
 """What is known of the person whose event it is: identities as this device knows them, attributes."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
+from higgs_shop.identity_types import USER_IDENTITY_TYPES
 from higgs_shop.json_object import json_object_of
-from higgs_shop.tables import device_users, user_attributes
-from higgs_shop.tracker.batch import KnownIdentity, Person
+from higgs_shop.tables import device_users, profile_identities, user_attributes
+from higgs_shop.tracker.batch import KnownIdentity, Person, compact_json
 from higgs_shop.upsert import upserting
 
 
@@ -57,6 +61,73 @@ def set_user_attribute(
     return {**data, "old": known.get(name), "is_new_attribute": name not in known}
 
 
+def identities_of(
+    connection: Connection, workspace_id: str, mpid: int, told: Mapping[str, str], told_at_ms: int
+) -> list[KnownIdentity]:
+    """A person's own identities: those that a client tells, and of the other types, those on record.
+
+    One that is told and on record has the time of the record, the others the time of being told.
+    """
+    rows = connection.execute(_RECORD, {"workspace": workspace_id, "mpid": mpid}).all()
+    since = {(row.identity_type, row.identity_value): row.set_at_ms for row in rows}
+    known = [(name, value) for name, value in since if name not in told]
+    return [
+        KnownIdentity(name, value, since.get((name, value), told_at_ms))
+        for name, value in sorted([*told.items(), *known])
+        if name in USER_IDENTITY_TYPES
+    ]
+
+
+@dataclass(frozen=True)
+class AttributeChange:
+    """What somebody says of one user attribute: its value at a time, or that it is gone."""
+
+    name: str
+    value: Any
+    is_deleted: bool
+    at_ms: int
+
+
+def keep_attributes(
+    connection: Connection, workspace_id: str, mpid: int, changes: Sequence[AttributeChange]
+) -> dict[str, Any]:
+    """Bring a person's attributes up to date, and return them all.
+
+    What is said of an earlier time than the value that is known changes nothing.
+    """
+    rows = connection.execute(_SET_ATTRIBUTES, {"workspace": workspace_id, "mpid": mpid})
+    before = {row.name: (row.value, row.set_at_ms) for row in rows}
+    after = changed_attributes(before, changes)
+    key = {"of_workspace": workspace_id, "of_mpid": mpid}
+    gone = [{**key, "of_name": name} for name in sorted(before) if name not in after]
+    if gone:
+        connection.execute(_DELETE_ATTRIBUTE, gone)
+    new = [
+        {"workspace_id": workspace_id, "mpid": mpid, "name": name, "value": value, "set_at_ms": at}
+        for name, (value, at) in sorted(after.items())
+        if before.get(name) != (value, at)
+    ]
+    if new:
+        connection.execute(_SET_ATTRIBUTE[connection.dialect.name], new)
+    return {name: value for name, (value, _) in sorted(after.items())}
+
+
+def changed_attributes(
+    before: Mapping[str, tuple[Any, int]], changes: Sequence[AttributeChange]
+) -> dict[str, tuple[Any, int]]:
+    """Attributes and the times at which they were set, after the changes in the order given."""
+    after = dict(before)
+    for change in changes:
+        value, set_at_ms = after.get(change.name, (None, change.at_ms))
+        if set_at_ms > change.at_ms:
+            continue
+        if change.is_deleted:
+            after.pop(change.name, None)
+        elif change.name not in after or compact_json(value) != compact_json(change.value):
+            after[change.name] = (change.value, change.at_ms)
+    return after
+
+
 PERSON_COLUMNS = (
     device_users.c.identities,
     select(json_object_of(user_attributes.c.name, user_attributes.c.value))
@@ -80,3 +151,28 @@ _ATTRIBUTES = (
     )
     .order_by(user_attributes.c.name)
 )
+_SET_ATTRIBUTES = _ATTRIBUTES.add_columns(user_attributes.c.set_at_ms)
+_DELETE_ATTRIBUTE = delete(user_attributes).where(
+    user_attributes.c.workspace_id == bindparam("of_workspace"),
+    user_attributes.c.mpid == bindparam("of_mpid"),
+    user_attributes.c.name == bindparam("of_name"),
+)
+_RECORD = select(
+    profile_identities.c.identity_type,
+    profile_identities.c.identity_value,
+    profile_identities.c.set_at_ms,
+).where(
+    profile_identities.c.workspace_id == bindparam("workspace"),
+    profile_identities.c.mpid == bindparam("mpid"),
+)
+
+
+def _setting(dialect: Any) -> Any:
+    insert = dialect.insert(user_attributes)
+    return insert.on_conflict_do_update(
+        index_elements=["workspace_id", "mpid", "name"],
+        set_={"value": insert.excluded.value, "set_at_ms": insert.excluded.set_at_ms},
+    )
+
+
+_SET_ATTRIBUTE: Final = {"sqlite": _setting(sqlite), "postgresql": _setting(postgresql)}
