@@ -7,6 +7,8 @@ directory (whom there is) and history (how somebody came to be).
 """
 
 from higgs_shop.identity_types import parse_mpid
+from higgs_shop.idsync_service.authentication import WorkspacesByKey
+from higgs_shop.idsync_service.decisions import digest_of
 from higgs_shop.idsync_service.errors import IdSyncError
 from higgs_shop.idsync_service.http_api import create_service
 from higgs_shop.idsync_service.messages import IdentityRequest
@@ -23,7 +25,9 @@ __all__ = [
     "Preview",
     "Resolver",
     "Strategy",
+    "WorkspacesByKey",
     "create_service",
+    "digest_of",
     "parse_mpid",
     "random_mpid",
 ]

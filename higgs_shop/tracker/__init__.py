@@ -1,6 +1,6 @@
 """What happened, and to whom: events, their shapes, and the body that a webhook receives."""
 
-from higgs_shop.tracker.batch import Channel, Origin, Person, SessionFacts
+from higgs_shop.tracker.batch import Channel, Origin, Person, SessionFacts, compact_json
 from higgs_shop.tracker.events import (
     Amounts,
     CustomEvent,
@@ -60,6 +60,7 @@ __all__ = [
     "UserAttributeChange",
     "UserIdentityChange",
     "attributes_of",
+    "compact_json",
     "discard_unattributed",
     "events_of_person",
     "events_of_visit",
