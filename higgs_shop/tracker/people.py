@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.identity_types import USER_IDENTITY_TYPES
 from higgs_shop.json_object import json_object_of
-from higgs_shop.tables import device_users, profile_identities, user_attributes
+from higgs_shop.tables import device_users, profiles, user_attributes
 from higgs_shop.tracker.batch import KnownIdentity, Person, compact_json
 from higgs_shop.upsert import upserting
 
@@ -68,14 +68,16 @@ def identities_of(
 
     One that is told and on record has the time of the record, the others the time of being told.
     """
-    rows = connection.execute(_RECORD, {"workspace": workspace_id, "mpid": mpid}).all()
-    since = {(row.identity_type, row.identity_value): row.set_at_ms for row in rows}
-    known = [(name, value) for name, value in since if name not in told]
-    return [
-        KnownIdentity(name, value, since.get((name, value), told_at_ms))
-        for name, value in sorted([*told.items(), *known])
+    record = connection.execute(_RECORD, {"workspace": workspace_id, "mpid": mpid}).scalar() or {}
+    found = {
+        (name, value): set_at_ms
+        for name, values in record.items()
+        for value, set_at_ms in values.items()
         if name in USER_IDENTITY_TYPES
-    ]
+    }
+    known = {pair: since for pair, since in found.items() if pair[0] not in told}
+    known |= {pair: found.get(pair, told_at_ms) for pair in told.items()}
+    return [KnownIdentity(name, value, since) for (name, value), since in sorted(known.items())]
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,8 @@ _DELETE_ATTRIBUTE = delete(user_attributes).where(
     user_attributes.c.mpid == bindparam("of_mpid"),
     user_attributes.c.name == bindparam("of_name"),
 )
-_RECORD = select(
-    profile_identities.c.identity_type,
-    profile_identities.c.identity_value,
-    profile_identities.c.set_at_ms,
-).where(
-    profile_identities.c.workspace_id == bindparam("workspace"),
-    profile_identities.c.mpid == bindparam("mpid"),
+_RECORD = select(profiles.c.identities).where(
+    profiles.c.workspace_id == bindparam("workspace"), profiles.c.mpid == bindparam("mpid")
 )
 
 
