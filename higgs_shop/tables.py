@@ -378,6 +378,7 @@ user_attributes = Table(
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Text, primary_key=True),
     Column("value", _Json),
+    Column("told_by", Text),  # the device whose client said so; null: the shop, or a server
     _ms("set_at_ms"),
 )
 

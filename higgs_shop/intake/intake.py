@@ -19,6 +19,7 @@ from higgs_shop.intake.messages import Batch, SentEvent
 from higgs_shop.intake.normalising import name_of, normalised
 from higgs_shop.tracker import (
     AttributeChange,
+    AttributeNews,
     Channel,
     Origin,
     ReceivedBatch,
@@ -168,7 +169,7 @@ class Intake:
             origin=_origin(upload, batch, name),
             events=events,
             identities=batch.identities(),
-            attribute_changes=list(_attribute_changes(batch, events, told_at_ms)),
+            attributes=_attribute_news(batch, events, told_at_ms),
             told_at_ms=told_at_ms,
             received_at_ms=upload.received_at_ms,
             is_historical=upload.is_historical,
@@ -195,6 +196,18 @@ def _told_at_ms(upload: Upload, batch: Batch, events: Sequence[ReceivedEvent]) -
     if upload.channel == "server_to_server" or sent_at_ms is None:
         return upload.received_at_ms
     return min(sent_at_ms, upload.received_at_ms)
+
+
+def _attribute_news(
+    batch: Batch, events: Sequence[ReceivedEvent], told_at_ms: int
+) -> AttributeNews:
+    known = batch.user_attributes
+    return AttributeNews(
+        changes=list(_attribute_changes(batch, events, told_at_ms)),
+        told_by=batch.mp_deviceid,
+        complete=None if known is None else frozenset(known),
+        told_at_ms=told_at_ms,
+    )
 
 
 def _attribute_changes(

@@ -18,6 +18,7 @@ from higgs_shop.tracker.events import (
 from higgs_shop.tracker.people import (
     PERSON_COLUMNS,
     AttributeChange,
+    AttributeNews,
     attributes_of,
     person_of,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "PERSON_COLUMNS",
     "Amounts",
     "AttributeChange",
+    "AttributeNews",
     "Channel",
     "CustomEvent",
     "Epoch",

@@ -16,7 +16,7 @@ from higgs_shop.tables import batches, events
 from higgs_shop.tracker.batch import Origin, Person, compact_json, numbered
 from higgs_shop.tracker.code_place import code_place
 from higgs_shop.tracker.hand_over import AttributedEvent, hand_over
-from higgs_shop.tracker.people import AttributeChange, identities_of, keep_attributes
+from higgs_shop.tracker.people import AttributeNews, identities_of, keep_attributes
 
 TRACKS_FOR_ITS_CALLER = True
 
@@ -46,8 +46,8 @@ class ReceivedBatch:
     Attributes:
         events: in the order in which they happened.
         identities: what the client knows of the person's identities, in the HTTP API's spelling.
-        attribute_changes: what it says of the person's attributes, earliest first.
-        told_at_ms: when it said so.
+        attributes: what it says of the person's attributes.
+        told_at_ms: when it knew all that.
         is_historical: kept, and not handed over.
     """
 
@@ -56,7 +56,7 @@ class ReceivedBatch:
     origin: Origin
     events: Sequence[ReceivedEvent]
     identities: Mapping[str, str]
-    attribute_changes: Sequence[AttributeChange]
+    attributes: AttributeNews
     told_at_ms: int
     received_at_ms: int
     is_historical: bool
@@ -95,7 +95,7 @@ def keep_batch(connection: Connection, workspace_id: str, batch: ReceivedBatch) 
         return False
     rows = [_row(workspace_id, batch, batch_id, event) for event in _each_once(batch.events)]
     new = _insert_events(connection, rows)
-    attributes = keep_attributes(connection, workspace_id, batch.mpid, batch.attribute_changes)
+    attributes = keep_attributes(connection, workspace_id, batch.mpid, batch.attributes)
     if batch.is_historical:
         return True
     identities = identities_of(

@@ -339,6 +339,7 @@ def upgrade() -> None:
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", _JSON, nullable=True),
+        sa.Column("told_by", sa.Text(), nullable=True),
         sa.Column("set_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "mpid", "name", name="pk_user_attributes"),
     )
