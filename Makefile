@@ -33,10 +33,10 @@ help:
 run: $(VENV)/run.stamp
 	$(LISTEN) $(BIN)/python -m higgs_shop run
 
-test: $(VENV)/browser.stamp
+test: $(VENV)/browser.stamp $(VENV)/web_sdk.stamp
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/browser.stamp
+check: $(VENV)/browser.stamp $(VENV)/web_sdk.stamp
 	echo '== format' && $(BIN)/python -m ruff format --check $(SOURCES)
 	echo '== lint' && $(BIN)/python -m ruff check $(SOURCES)
 	echo '== types' && $(BIN)/python -m mypy --strict $(SOURCES)
@@ -51,7 +51,7 @@ format: $(VENV)/test.stamp
 	$(BIN)/python -m ruff check --fix-only $(SOURCES)
 	$(BIN)/python -m ruff format $(SOURCES)
 
-install: $(VENV)/browser.stamp
+install: $(VENV)/browser.stamp $(VENV)/web_sdk.stamp
 
 # The README's picture, from a fresh store.
 screenshot: $(VENV)/browser.stamp
@@ -86,5 +86,8 @@ $(VENV)/test.stamp: $(VENV)/python.stamp pyproject.toml requirements-test.txt
 # Asked each time: a browser that was there yesterday may be gone.
 $(VENV)/browser.stamp: $(VENV)/test.stamp tests/install_browser.py FORCE
 	$(BIN)/python -m tests.install_browser >$@
+
+$(VENV)/web_sdk.stamp: $(VENV)/test.stamp tests/install_web_sdk.py tests/web_sdk/package-lock.json
+	$(BIN)/python -m tests.install_web_sdk >$@
 
 FORCE:

@@ -1,4 +1,4 @@
-"""Makes the WSGI application: Flask, the pages, the error pages, the mounted identity service."""
+"""Makes the WSGI application: Flask, the pages, the error pages, the mounted APIs."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,9 @@ from higgs_shop.settings import Settings
 from higgs_shop.wiring import Parts, wire
 
 IDENTITY_MOUNT: Final = "/identity"
+WEB_INTAKE_MOUNT: Final = "/webevents"
+WEB_CONFIG_MOUNT: Final = "/tags"
+SERVER_INTAKE_MOUNT: Final = "/s2s"
 
 _MAX_BODY_BYTES: Final = 64 * 1024
 
@@ -77,9 +80,16 @@ def _shipped(folder: str) -> Path:
 
 def _mount(app: Flask, wired: Parts) -> None:
     secure = wired.settings.production
-    service = SecurityHeaders(wired.identity_service, secure=secure)
-    pages = SecurityHeaders(app.wsgi_app, secure=secure)
-    served: Any = DispatcherMiddleware(pages, {IDENTITY_MOUNT: service})
+    mounted = {
+        IDENTITY_MOUNT: wired.identity_service,
+        WEB_INTAKE_MOUNT: wired.web_intake,
+        WEB_CONFIG_MOUNT: wired.web_config,
+        SERVER_INTAKE_MOUNT: wired.server_intake,
+    }
+    served: Any = DispatcherMiddleware(
+        SecurityHeaders(app.wsgi_app, secure=secure),
+        {path: SecurityHeaders(api, secure=secure) for path, api in mounted.items()},
+    )
     hops = wired.settings.proxy_hops
     if hops:
         served = ProxyFix(served, x_for=hops, x_proto=hops, x_host=hops)

@@ -25,6 +25,8 @@ _WAL_SIZE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 _LOOK_AGAIN_SECONDS: Final = 0.005
 _BUSY_ELSEWHERE: Final = "another process is writing to the database file"
 
+_DEADLOCK_DETECTED: Final = "40P01"  # PostgreSQL's SQLSTATE
+
 _SQLITE_SETTINGS: Final = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: what was answered survives a power cut
@@ -39,6 +41,10 @@ class DatabaseError(Exception):
 
 class DatabaseBusy(DatabaseError):
     """Other writers held the database for longer than the busy timeout. Try again."""
+
+
+class Deadlock(DatabaseBusy):
+    """Two writers waited for each other, and this one was stopped. Try again at once."""
 
 
 class JsonText(str):
@@ -99,8 +105,8 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A write transaction: kept whole at the end of the block, or not at all.
 
-        Raises: DatabaseBusy when it cannot start within the busy timeout. RuntimeError when this
-            thread is already inside one: pass the connection on instead.
+        Raises: DatabaseBusy when it cannot start within the busy timeout. Deadlock. RuntimeError when
+            this thread is already inside one: pass the connection on instead.
         """
         if getattr(self._thread, "writing", False):
             raise RuntimeError("a write transaction is already open in this thread")
@@ -112,6 +118,10 @@ class Database:
                 if self.is_sqlite:
                     _begin_immediate(connection)
                 yield connection
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) == _DEADLOCK_DETECTED:
+                raise Deadlock("two writers waited for each other") from error
+            raise
         finally:
             self._thread.writing = False
             if self.is_sqlite:

@@ -6,6 +6,7 @@ The names are the
 HTTP API's; event batches spell one of them differently (`customer_id`), see BATCH_NAMES.
 """
 
+import re
 from typing import Final
 
 CUSTOMER_ID: Final = "customerid"
@@ -90,3 +91,20 @@ BATCH_NAMES: Final = {
     **{f"other{number}": f"other_id_{number}" for number in range(2, 11)},
 }
 """How event batches spell the types whose names differ there."""
+
+TYPES_IN_BATCHES: Final = {
+    **{BATCH_NAMES.get(name, name): name for name in USER_IDENTITY_TYPES},
+    **{name: name for name in USER_IDENTITY_TYPES},
+}
+"""The type that a name in a batch means: as batches spell it, or as the HTTP API does."""
+
+_INT64_MIN: Final = -(2**63)
+_INT64_MAX: Final = 2**63 - 1
+_DECIMAL: Final = re.compile(r"-?[1-9][0-9]{0,18}", re.ASCII)
+
+
+def parse_mpid(text: str) -> int:
+    """The number in a path or body: a signed 64-bit decimal, not 0. Raises ValueError."""
+    if _DECIMAL.fullmatch(text) is None or not _INT64_MIN <= int(text) <= _INT64_MAX:
+        raise ValueError("an MPID is the decimal of a signed 64-bit number other than 0")
+    return int(text)

@@ -323,14 +323,33 @@ form_submissions = Table(
 
 # ── what happened? · owner: tracker ──────────────────────────────────────────────────────────────
 
+# What clients other than the store's own pages sent, once each.
+batches = Table(
+    "batches",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("source_request_id", Text, nullable=False),
+    Column("mpid", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),  # javascript, server_to_server
+    Column("environment", Text, nullable=False),
+    Column("is_historical", Boolean, nullable=False),
+    Column("facts", _Json, nullable=False),  # device_info and whatever else its messages pass on
+    _ms("received_at_ms"),
+    UniqueConstraint("workspace_id", "source_request_id"),
+    sqlite_autoincrement=True,
+)
+
+# Logged by a page, within a visit and a session; or sent by a client, within a batch.
 events = Table(
     "events",
     metadata,
     _number(),
     _workspace(),
-    Column("visit_id", _Id, nullable=False),
-    Column("session_id", _Id, nullable=False),
-    Column("session_sequence", Integer, nullable=False),
+    Column("visit_id", _Id),
+    Column("session_id", _Id),
+    Column("session_sequence", Integer),
+    Column("batch_id", _Id),
     Column("request_id", Text, nullable=False),
     Column("intent_id", _Id),  # the call whose answer will say whose event this is
     Column("mpid", BigInteger),
@@ -359,6 +378,7 @@ user_attributes = Table(
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Text, primary_key=True),
     Column("value", _Json),
+    Column("told_by", Text),  # the device whose client said so; null: the shop, or a server
     _ms("set_at_ms"),
 )
 
@@ -383,7 +403,7 @@ messages = Table(
     _workspace(),
     Column("mpid", BigInteger, nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("event_id", _Id, nullable=False),
+    Column("event_id", _Id),  # null: a batch without events
     Column("webhook_id", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),  # waiting, delivered, dead
@@ -439,6 +459,24 @@ inbox_requests = Table(
     Column("signature_reason", Text, nullable=False),
     _ms("received_at_ms"),
     Index(None, "workspace_id", "token", "id"),
+    sqlite_autoincrement=True,
+)
+
+# ── what could not be taken in · owner: intake ──────────────────────────────────────────────────
+
+quarantined_batches = Table(
+    "quarantined_batches",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("body_digest", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("faults", _Json, nullable=False),  # sentences, each naming the member
+    Column("kept_events", Integer, nullable=False),  # its other events, which are stored
+    Column("body", LargeBinary, nullable=False),
+    _ms("received_at_ms"),
+    UniqueConstraint("workspace_id", "body_digest"),
+    Index(None, "workspace_id", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -2,18 +2,30 @@
 
 import functools
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from sqlalchemy import Connection
 
-from higgs_shop import outbox
+from higgs_shop import intake, outbox
 from higgs_shop.background import Background, beat
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import Database
 from higgs_shop.identity_client import Hmac, IdentityClient, User
-from higgs_shop.idsync_service import STRATEGIES, Resolver, Strategy, create_service, random_mpid
+from higgs_shop.identity_types import parse_mpid
+from higgs_shop.idsync_service import (
+    STRATEGIES,
+    IdentityRequest,
+    IdSyncError,
+    Resolver,
+    Strategy,
+    WorkspacesByKey,
+    create_service,
+    digest_of,
+    random_mpid,
+)
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.outgoing_http import OutgoingHttp
@@ -43,6 +55,9 @@ class Parts:
     catalog: Catalog
     strategy: Strategy
     identity_service: Any
+    web_intake: Any
+    web_config: Any
+    server_intake: Any
     resolver: Resolver
     identity_client: IdentityClient
     visitors: Visitors
@@ -153,6 +168,11 @@ def wire(
         has_login=strategy.has_login,
         on_events=forwarder.wake,
     )
+    resolver = Resolver(database, clock=clock, new_mpid=random_mpid)
+    find_workspace = WorkspacesByKey(database, clock=clock)
+    batches = intake.Intake(
+        database, resolve=_resolving(resolver), clock=clock, on_events=forwarder.wake
+    )
     return Parts(
         settings=settings,
         secrets=secrets,
@@ -161,7 +181,16 @@ def wire(
         catalog=shipped_catalog(),
         strategy=strategy,
         identity_service=identity_service,
-        resolver=Resolver(database, clock=clock, new_mpid=random_mpid),
+        web_intake=intake.create_web_intake(
+            batches, find_workspace=find_workspace, trusted_hosts=settings.trusted_hosts
+        ),
+        web_config=intake.create_web_config(
+            find_workspace=find_workspace, trusted_hosts=settings.trusted_hosts
+        ),
+        server_intake=intake.create_server_intake(
+            batches, find_workspace=find_workspace, trusted_hosts=settings.trusted_hosts
+        ),
+        resolver=resolver,
         identity_client=identity_client,
         visitors=visitors,
         owed_calls=owed_calls,
@@ -192,6 +221,28 @@ def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspac
     ensure_workspace(connection, workspace, now_ms)
     customers.ensure_ready_accounts(connection, workspace.id, now_ms)
     return workspace
+
+
+def _resolving(resolver: Resolver) -> intake.Resolve:
+    """Ask the embedded identity service, within the process."""
+
+    def resolve(
+        workspace: Workspace, environment: Any, identities: Mapping[str, str], name: str | None
+    ) -> int:
+        asked = IdentityRequest(
+            environment=environment,
+            known_identities=dict(identities),
+            request_id=None if name is None else f"batch-{digest_of('batch', '', name.encode())}",
+        )
+        try:
+            answer = resolver.move(
+                workspace, "identify", asked, digest_of("identify", "", asked.content())
+            )
+        except IdSyncError as error:
+            raise intake.BadRequest(*error.messages) from error
+        return parse_mpid(answer["mpid"])
+
+    return resolve
 
 
 def _own_host(settings: Settings) -> str:

@@ -6,9 +6,12 @@ orphans), profiles and decisions (what is stored), authentication, messages, err
 directory (whom there is) and history (how somebody came to be).
 """
 
+from higgs_shop.identity_types import parse_mpid
+from higgs_shop.idsync_service.authentication import WorkspacesByKey
+from higgs_shop.idsync_service.decisions import digest_of
 from higgs_shop.idsync_service.errors import IdSyncError
 from higgs_shop.idsync_service.http_api import create_service
-from higgs_shop.idsync_service.messages import IdentityRequest, parse_mpid
+from higgs_shop.idsync_service.messages import IdentityRequest
 from higgs_shop.idsync_service.profiles import NewMpid, random_mpid
 from higgs_shop.idsync_service.resolver import Preview, Resolver
 from higgs_shop.idsync_service.strategies import PROFILE_CONVERSION, STRATEGIES, Strategy
@@ -22,7 +25,9 @@ __all__ = [
     "Preview",
     "Resolver",
     "Strategy",
+    "WorkspacesByKey",
     "create_service",
+    "digest_of",
     "parse_mpid",
     "random_mpid",
 ]

@@ -7,8 +7,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, bindparam, or_, select, union_all
 
-from higgs_shop.identity_types import EMAIL, IDENTITY_TYPES
-from higgs_shop.idsync_service.messages import parse_mpid
+from higgs_shop.identity_types import EMAIL, IDENTITY_TYPES, parse_mpid
 from higgs_shop.tables import profile_identities, profiles
 from higgs_shop.workspaces import Workspace
 

@@ -14,15 +14,16 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
+from higgs_shop.api_errors import error_body
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database, DatabaseBusy
+from higgs_shop.identity_types import parse_mpid
 from higgs_shop.idsync_service.authentication import Credentials, WorkspacesByKey, authenticate
 from higgs_shop.idsync_service.decisions import digest_of
-from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, error_body
+from higgs_shop.idsync_service.errors import BadRequest, IdSyncError
 from higgs_shop.idsync_service.messages import (
     IdentityRequest,
     ModifyRequest,
-    parse_mpid,
     read,
 )
 from higgs_shop.idsync_service.profiles import NewMpid

@@ -5,7 +5,6 @@ count as absent.
 """
 
 import json
-import re
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
@@ -17,10 +16,10 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 
 from higgs_shop import strict_json
-from higgs_shop.identity_types import IDENTITY_TYPES
+from higgs_shop.api_errors import faults_of
+from higgs_shop.identity_types import IDENTITY_TYPES, parse_mpid
 from higgs_shop.idsync_service.errors import BadRequest
 
 MAX_VALUE_CHARACTERS: Final = 256
@@ -28,19 +27,6 @@ MAX_VALUE_CHARACTERS: Final = 256
 
 MAX_CHANGES: Final = 100
 _MAX_REQUEST_ID_CHARACTERS: Final = 128
-_MAX_NAMED_FAULTS: Final = 50
-_MAX_SHOWN_CHARACTERS: Final = 80
-
-_INT64_MIN: Final = -(2**63)
-_INT64_MAX: Final = 2**63 - 1
-_DECIMAL: Final = re.compile(r"-?[1-9][0-9]{0,18}")
-
-
-def parse_mpid(text: str) -> int:
-    """The number in a path or body: a signed 64-bit decimal, not 0. Raises ValueError."""
-    if _DECIMAL.fullmatch(text) is None or not _INT64_MIN <= int(text) <= _INT64_MAX:
-        raise ValueError("an MPID is the decimal of a signed 64-bit number other than 0")
-    return int(text)
 
 
 def _known_type(name: str) -> str:
@@ -146,23 +132,4 @@ def read(message: type[_MessageT], body: bytes) -> _MessageT:
     try:
         return message.model_validate(members)
     except ValidationError as error:
-        raise BadRequest(*_faults(error)) from error
-
-
-def _faults(error: ValidationError) -> list[str]:
-    details = error.errors(include_url=False, include_input=False)
-    faults = [_fault(detail) for detail in details[:_MAX_NAMED_FAULTS]]
-    if len(details) > _MAX_NAMED_FAULTS:
-        faults.append(f"and {len(details) - _MAX_NAMED_FAULTS} more faults")
-    return faults
-
-
-def _fault(detail: ErrorDetails) -> str:
-    path = ".".join(_shown(part) for part in detail["loc"] if part != "[key]")
-    context: dict[str, Any] = detail.get("ctx", {})
-    return f"{path}: {context.get('error', detail['msg'])}"
-
-
-def _shown(part: int | str) -> str:
-    text = str(part)
-    return text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}…"
+        raise BadRequest(*faults_of(error)) from error

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database
-from higgs_shop.identity_types import DEVICE_IDENTITY_TYPES
+from higgs_shop.identity_types import DEVICE_IDENTITY_TYPES, parse_mpid
 from higgs_shop.idsync_service import decisions, profiles
 from higgs_shop.idsync_service.changes import Changes, Difference
 from higgs_shop.idsync_service.decisions import Call, Step, listed
@@ -21,7 +21,6 @@ from higgs_shop.idsync_service.messages import (
     IdentityChange,
     IdentityRequest,
     ModifyRequest,
-    parse_mpid,
 )
 from higgs_shop.idsync_service.policies import Situation
 from higgs_shop.idsync_service.priority import Find, walk

@@ -13,12 +13,12 @@ class Draft:
     """An event that is to become a message.
 
     Attributes:
-        event_id: the row in `events`.
+        event_id: the row in `events`; None for a batch without events.
         make_body: given the message's sequence number and webhook-id, returns the request body. Called
             once: the bytes are frozen.
     """
 
-    event_id: int
+    event_id: int | None
     make_body: Callable[[int, str], bytes]
 
 
@@ -33,7 +33,7 @@ class Message:
     workspace_id: str
     mpid: int
     sequence: int
-    event_id: int
+    event_id: int | None
     webhook_id: str
     body: bytes = field(repr=False)
     attempts: int

@@ -12,6 +12,7 @@ from higgs_shop.pages import (
     checkout,
     health,
     inbox,
+    intake,
     landing,
     navigation,
     operator,
@@ -52,6 +53,7 @@ BLUEPRINTS = (
     inbox.bp,
     inbox.receiver,
     profiles.bp,
+    intake.bp,
     operator.bp,
     health.bp,
 )

@@ -176,7 +176,7 @@ def _event(event: LoggedEvent, message: MessageState | None, *, in_full: bool) -
         "sequence": message.sequence if message else None,
         "mpid": event.mpid,
         "mpid_short": short_mpid(event.mpid),
-        "delivery": delivery_of(message),
+        "delivery": delivery_of(event, message),
         "data": event.data,
         "code_place": event.code_place,
         "in_full": in_full,
@@ -184,10 +184,12 @@ def _event(event: LoggedEvent, message: MessageState | None, *, in_full: bool) -
     }
 
 
-def delivery_of(message: MessageState | None) -> Mapping[str, Any]:
-    """How far an event has come, for the templates."""
+def delivery_of(event: LoggedEvent, message: MessageState | None) -> Mapping[str, Any]:
+    """How far an event has come, for the templates. Whose MPID is known and whose message is not there
+    is historical: it is kept and not sent on.
+    """
     if message is None:
-        return _NO_DELIVERY
+        return _NO_DELIVERY if event.mpid is None else {**_NO_DELIVERY, "state": "kept"}
     state: str = message.state
     if state == "waiting" and message.attempts:
         state = "retrying"

@@ -1,6 +1,6 @@
 """What happened, and to whom: events, their shapes, and the body that a webhook receives."""
 
-from higgs_shop.tracker.batch import Person, SessionFacts
+from higgs_shop.tracker.batch import Channel, Origin, Person, SessionFacts, compact_json
 from higgs_shop.tracker.events import (
     Amounts,
     CustomEvent,
@@ -15,7 +15,14 @@ from higgs_shop.tracker.events import (
     UserAttributeChange,
     UserIdentityChange,
 )
-from higgs_shop.tracker.people import PERSON_COLUMNS, attributes_of, person_of
+from higgs_shop.tracker.people import (
+    PERSON_COLUMNS,
+    AttributeChange,
+    AttributeNews,
+    attributes_of,
+    person_of,
+)
+from higgs_shop.tracker.received import ReceivedBatch, ReceivedEvent, keep_batch, mpid_of_batch
 from higgs_shop.tracker.tracker import (
     Epoch,
     EventLog,
@@ -30,6 +37,9 @@ from higgs_shop.tracker.tracker import (
 __all__ = [
     "PERSON_COLUMNS",
     "Amounts",
+    "AttributeChange",
+    "AttributeNews",
+    "Channel",
     "CustomEvent",
     "Epoch",
     "Event",
@@ -37,9 +47,12 @@ __all__ = [
     "LoggedEvent",
     "OpenSession",
     "OptOut",
+    "Origin",
     "Person",
     "ProductAction",
     "ProductImpression",
+    "ReceivedBatch",
+    "ReceivedEvent",
     "ScreenView",
     "SessionEnd",
     "SessionFacts",
@@ -49,8 +62,11 @@ __all__ = [
     "UserAttributeChange",
     "UserIdentityChange",
     "attributes_of",
+    "compact_json",
     "discard_unattributed",
     "events_of_person",
     "events_of_visit",
+    "keep_batch",
+    "mpid_of_batch",
     "person_of",
 ]

@@ -7,12 +7,14 @@ uploads: identities are a list with times, MPIDs are numbers, and the server's i
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from higgs_shop.database import JsonText
 from higgs_shop.identity_types import BATCH_NAMES
 from higgs_shop.version import __version__
+
+Channel = Literal["javascript", "server_to_server"]
 
 
 @dataclass(frozen=True)
@@ -42,31 +44,73 @@ class SessionFacts:
     user_agent: str
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where an event comes from, as its message tells it.
+
+    Attributes:
+        channel: `javascript` or `server_to_server`, as `source_info` spells them.
+        environment: `development` or `production`.
+        device_info: the wire's object.
+        application_info: likewise.
+        source_request_id: the client's name for the batch; None when the store's own pages logged
+            it, whose messages are batches of their own.
+        passed_on: other members of the client's batch that a message hands on as they are.
+        context: the client's `context`, to which ours is added.
+    """
+
+    channel: Channel
+    environment: str
+    device_info: Mapping[str, Any]
+    application_info: Mapping[str, Any]
+    source_request_id: str | None = None
+    passed_on: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def page_origin(session: SessionFacts, environment: str) -> Origin:
+    """The origin of what the store's own pages log: a server tells what a browser did."""
+    return Origin(
+        channel="server_to_server",
+        environment=environment,
+        device_info={"platform": "web", "http_header_user_agent": session.user_agent},
+        application_info={"application_name": "Higgs Shop", "application_version": __version__},
+    )
+
+
+def event_json(event_type: str, data: str) -> JsonText:
+    """One event of a batch. Its data is JSON already, and stands in the body as it is: an event is
+    written once, for all who keep it.
+    """
+    return JsonText(f'{{"event_type":{compact_json(event_type)},"data":{data}}}')
+
+
 def batch_body(
     *,
-    event_type: str,
-    data: str,
+    event: str,
     person: Person,
-    session: SessionFacts,
+    origin: Origin,
     sequence: int,
-    session_sequence: int,
-    logged_at_ms: int,
+    session_sequence: int | None,
+    received_at_ms: int,
     webhook_id: str,
-    environment: str,
 ) -> bytes:
     """The bytes to send, on every attempt the same.
 
-    `data` is JSON already, and stands in the body as it is: an event is written once, for all who
-    keep it. `context` carries two counters for whoever wants to check order and completeness:
-    `mpid_sequence` counts a person's events from 1 without gaps, `session_sequence` a session's.
+    `event` is as `event_json` writes it, or empty for a batch without events. `context` carries
+    counters for whoever wants to check order and completeness: `mpid_sequence` counts a person's
+    messages from 1 without gaps; `session_sequence` a session's events, where the store counts them.
     """
+    counters = {"mpid_sequence": sequence}
+    if session_sequence is not None:
+        counters["session_sequence"] = session_sequence
     facts = {
         "schema_version": 2,
-        "environment": environment,
+        "environment": origin.environment,
         "mpid": person.mpid,
         "batch_id": number_of("batch", webhook_id),
-        "timestamp_unixtime_ms": logged_at_ms,
-        "source_request_id": webhook_id,
+        "timestamp_unixtime_ms": received_at_ms,
+        "source_request_id": origin.source_request_id or webhook_id,
         "user_identities": [
             {
                 "identity_type": BATCH_NAMES.get(identity.identity_type, identity.identity_type),
@@ -76,22 +120,19 @@ def batch_body(
             for identity in person.identities
         ],
         "user_attributes": dict(person.attributes),
-        "device_info": {"platform": "web", "http_header_user_agent": session.user_agent},
-        "application_info": {
-            "application_name": "Higgs Shop",
-            "application_version": __version__,
-        },
+        "device_info": dict(origin.device_info),
+        "application_info": dict(origin.application_info),
+        **origin.passed_on,
         "source_info": {
-            "channel": "server_to_server",
+            "channel": origin.channel,
             "partner": None,
             "replay_request_id": None,
             "replay_job_id": None,
             "is_historical": False,
         },
-        "context": {"mpid_sequence": sequence, "session_sequence": session_sequence},
+        "context": {**origin.context, **counters},
         "system_notifications": [],
     }
-    event = f'{{"event_type":{compact_json(event_type)},"data":{data}}}'
     return f'{{"events":[{event}],{compact_json(facts)[1:]}'.encode()
 
 
@@ -106,20 +147,33 @@ def compact_json(value: Any) -> JsonText:
 def event_data(
     kind_data: Mapping[str, Any],
     *,
-    logged_at_ms: int,
+    happened_at_ms: int,
     source_message_id: str,
     session: SessionFacts,
 ) -> dict[str, Any]:
     """The kind's own members with those that every event carries."""
     return {
-        "event_id": number_of("event", source_message_id),
-        "source_message_id": source_message_id,
-        "timestamp_unixtime_ms": logged_at_ms,
-        "event_start_unixtime_ms": logged_at_ms,
-        "session_id": number_of("session", session.session_uuid),
-        "session_uuid": session.session_uuid,
+        **numbered(happened_at_ms, source_message_id, session.session_uuid),
         "session_start_unixtime_ms": session.started_at_ms,
         **kind_data,
+    }
+
+
+def numbered(
+    happened_at_ms: int, source_message_id: str, session_uuid: str | None
+) -> dict[str, Any]:
+    """The ids and times that a server fills in: all but when its session began."""
+    of_session = (
+        {}
+        if session_uuid is None
+        else {"session_id": number_of("session", session_uuid), "session_uuid": session_uuid}
+    )
+    return {
+        "event_id": number_of("event", source_message_id),
+        "source_message_id": source_message_id,
+        "timestamp_unixtime_ms": happened_at_ms,
+        "event_start_unixtime_ms": happened_at_ms,
+        **of_session,
     }
 
 

@@ -1,12 +1,16 @@
 """What is known of the person whose event it is: identities as this device knows them, attributes."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
+from higgs_shop.identity_types import USER_IDENTITY_TYPES
 from higgs_shop.json_object import json_object_of
-from higgs_shop.tables import device_users, user_attributes
-from higgs_shop.tracker.batch import KnownIdentity, Person
+from higgs_shop.tables import device_users, profiles, user_attributes
+from higgs_shop.tracker.batch import KnownIdentity, Person, compact_json
 from higgs_shop.upsert import upserting
 
 
@@ -51,10 +55,115 @@ def set_user_attribute(
         .values(workspace_id=workspace_id, mpid=mpid, name=name, value=new, set_at_ms=set_at_ms)
         .on_conflict_do_update(
             index_elements=["workspace_id", "mpid", "name"],
-            set_={"value": new, "set_at_ms": set_at_ms},
+            set_={"value": new, "told_by": None, "set_at_ms": set_at_ms},
         )
     )
     return {**data, "old": known.get(name), "is_new_attribute": name not in known}
+
+
+def identities_of(
+    connection: Connection, workspace_id: str, mpid: int, told: Mapping[str, str], told_at_ms: int
+) -> list[KnownIdentity]:
+    """A person's own identities: those that a client tells, and of the other types, those on record.
+
+    One that is told and on record has the time of the record, the others the time of being told.
+    """
+    record = connection.execute(_RECORD, {"workspace": workspace_id, "mpid": mpid}).scalar() or {}
+    found = {
+        (name, value): set_at_ms
+        for name, values in record.items()
+        for value, set_at_ms in values.items()
+        if name in USER_IDENTITY_TYPES
+    }
+    known = {pair: since for pair, since in found.items() if pair[0] not in told}
+    known |= {pair: found.get(pair, told_at_ms) for pair in told.items()}
+    return [KnownIdentity(name, value, since) for (name, value), since in sorted(known.items())]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A user attribute as it is known: its value, since when, and which device's client said so."""
+
+    value: Any
+    set_at_ms: int
+    told_by: str | None
+
+
+@dataclass(frozen=True)
+class AttributeChange:
+    """One user attribute has a value since then, or is gone since then."""
+
+    name: str
+    value: Any
+    is_deleted: bool
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class AttributeNews:
+    """What a client says of a person's attributes.
+
+    Attributes:
+        changes: earliest first.
+        told_by: the client's device, if it has one.
+        complete: the names of all attributes that the client knows of; None when it does not say.
+            What it said once and does not know any more was taken away there, without a word: so
+            the Web SDK does with tags. What others said stays.
+        told_at_ms: when that was so.
+    """
+
+    changes: Sequence[AttributeChange]
+    told_by: str | None
+    complete: frozenset[str] | None
+    told_at_ms: int
+
+
+def keep_attributes(
+    connection: Connection, workspace_id: str, mpid: int, news: AttributeNews
+) -> dict[str, Any]:
+    """Bring a person's attributes up to date, and return them all.
+
+    What is said of an earlier time than the value that is known changes nothing.
+    """
+    rows = connection.execute(_SET_ATTRIBUTES, {"workspace": workspace_id, "mpid": mpid})
+    before = {row.name: Attribute(row.value, row.set_at_ms, row.told_by) for row in rows}
+    after = changed_attributes(before, news)
+    key = {"of_workspace": workspace_id, "of_mpid": mpid}
+    gone = [{**key, "of_name": name} for name in sorted(before) if name not in after]
+    if gone:
+        connection.execute(_DELETE_ATTRIBUTE, gone)
+    new = [
+        {"workspace_id": workspace_id, "mpid": mpid, "name": name, **vars(attribute)}
+        for name, attribute in sorted(after.items())
+        if before.get(name) is not attribute
+    ]
+    if new:
+        connection.execute(_SET_ATTRIBUTE[connection.dialect.name], new)
+    return {name: attribute.value for name, attribute in sorted(after.items())}
+
+
+def changed_attributes(
+    before: Mapping[str, Attribute], news: AttributeNews
+) -> dict[str, Attribute]:
+    """Attributes after what a client says of them; those that stay are the very same."""
+    after = dict(before)
+    for change in news.changes:
+        known = after.get(change.name)
+        if known is not None and known.set_at_ms > change.at_ms:
+            continue
+        if change.is_deleted:
+            after.pop(change.name, None)
+        elif known is None or compact_json(known.value) != compact_json(change.value):
+            after[change.name] = Attribute(change.value, change.at_ms, news.told_by)
+    if news.complete is None or news.told_by is None:
+        return after
+    return {
+        name: attribute
+        for name, attribute in after.items()
+        if name in news.complete
+        or attribute.told_by != news.told_by
+        or attribute.set_at_ms > news.told_at_ms
+    }
 
 
 PERSON_COLUMNS = (
@@ -80,3 +189,23 @@ _ATTRIBUTES = (
     )
     .order_by(user_attributes.c.name)
 )
+_SET_ATTRIBUTES = _ATTRIBUTES.add_columns(user_attributes.c.set_at_ms, user_attributes.c.told_by)
+_DELETE_ATTRIBUTE = delete(user_attributes).where(
+    user_attributes.c.workspace_id == bindparam("of_workspace"),
+    user_attributes.c.mpid == bindparam("of_mpid"),
+    user_attributes.c.name == bindparam("of_name"),
+)
+_RECORD = select(profiles.c.identities).where(
+    profiles.c.workspace_id == bindparam("workspace"), profiles.c.mpid == bindparam("mpid")
+)
+
+
+def _setting(dialect: Any) -> Any:
+    insert = dialect.insert(user_attributes)
+    return insert.on_conflict_do_update(
+        index_elements=["workspace_id", "mpid", "name"],
+        set_={name: insert.excluded[name] for name in ("value", "told_by", "set_at_ms")},
+    )
+
+
+_SET_ATTRIBUTE: Final = {"sqlite": _setting(sqlite), "postgresql": _setting(postgresql)}

@@ -7,24 +7,24 @@ here before or comes after.
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, null, select, update
 
-from higgs_shop import outbox
 from higgs_shop.clock import Clock
-from higgs_shop.database import JsonText
-from higgs_shop.tables import (
-    events,
-    sessions,
-    visits,
+from higgs_shop.tables import batches, events, sessions, visits
+from higgs_shop.tracker.batch import (
+    Person,
+    SessionFacts,
+    compact_json,
+    event_data,
+    page_origin,
 )
-from higgs_shop.tracker.batch import Person, SessionFacts, batch_body, compact_json, event_data
 from higgs_shop.tracker.code_place import code_place
 from higgs_shop.tracker.events import Event
+from higgs_shop.tracker.hand_over import AttributedEvent, hand_over
 from higgs_shop.tracker.people import read_person, set_user_attribute
 
 TRACKS_FOR_ITS_CALLER = True
@@ -45,19 +45,6 @@ class OpenSession:
     id: int
     facts: SessionFacts
     last_sequence: int
-
-
-@dataclass(frozen=True)
-class AttributedEvent:
-    """A stored event with all that its message says: what happened, to whom, in which session."""
-
-    id: int
-    person: Person
-    event_type: str
-    data: JsonText
-    logged_at_ms: int
-    session_sequence: int
-    session: SessionFacts
 
 
 @dataclass
@@ -93,6 +80,8 @@ class LoggedEvent:
     intent_id: int | None
     code_place: str
     logged_at_ms: int
+    channel: str | None
+    """How a client sent it; None for what the store's own pages logged."""
 
 
 class Tracker:
@@ -141,7 +130,7 @@ class Tracker:
             return False
         data = event_data(
             event.data(),
-            logged_at_ms=at_ms,
+            happened_at_ms=at_ms,
             source_message_id=message_id,
             session=log.session.facts,
         )
@@ -182,14 +171,14 @@ class Tracker:
                     data_json,
                     at_ms,
                     log.session.last_sequence,
-                    log.session.facts,
+                    page_origin(log.session.facts, self._environment),
                 )
             )
         return True
 
     def hand_over(self, log: EventLog) -> None:
         """Give the log's attributed events to the outbox, in the order in which they were logged."""
-        self._enqueue(log.connection, log.workspace_id, log.attributed)
+        hand_over(log.connection, log.workspace_id, log.attributed, self._clock())
         log.attributed.clear()
 
     def attribute(
@@ -224,36 +213,11 @@ class Tracker:
                     data_json,
                     row.logged_at_ms,
                     row.session_sequence,
-                    session,
+                    page_origin(session, self._environment),
                 )
             )
-        self._enqueue(connection, workspace_id, attributed)
+        hand_over(connection, workspace_id, attributed, self._clock())
         return len(waiting)
-
-    def _enqueue(
-        self, connection: Connection, workspace_id: str, attributed: Sequence[AttributedEvent]
-    ) -> None:
-        for mpid, theirs in groupby(attributed, key=lambda event: event.person.mpid):
-            outbox.enqueue(
-                connection,
-                workspace_id=workspace_id,
-                mpid=mpid,
-                drafts=[outbox.Draft(event.id, self._body_of(event)) for event in theirs],
-                now_ms=self._clock(),
-            )
-
-    def _body_of(self, event: AttributedEvent) -> Callable[[int, str], bytes]:
-        return lambda sequence, webhook_id: batch_body(
-            event_type=event.event_type,
-            data=event.data,
-            person=event.person,
-            session=event.session,
-            sequence=sequence,
-            session_sequence=event.session_sequence,
-            logged_at_ms=event.logged_at_ms,
-            webhook_id=webhook_id,
-            environment=self._environment,
-        )
 
 
 def events_of_visit(
@@ -345,7 +309,9 @@ _LOGGED_EVENT = select(
     events.c.logged_at_ms,
 )
 _EVENTS_OF_PERSON = (
-    _LOGGED_EVENT.where(
+    _LOGGED_EVENT.add_columns(batches.c.channel)
+    .outerjoin(batches, batches.c.id == events.c.batch_id)
+    .where(
         events.c.workspace_id == bindparam("workspace"),
         events.c.mpid == bindparam("of_mpid"),
         events.c.id < bindparam("before_id"),
@@ -354,9 +320,8 @@ _EVENTS_OF_PERSON = (
     .limit(bindparam("most"))
 )
 _EVENTS_OF_VISIT = (
-    _LOGGED_EVENT.where(
-        events.c.workspace_id == bindparam("workspace"), events.c.visit_id == bindparam("visit")
-    )
+    _LOGGED_EVENT.add_columns(null().label("channel"))
+    .where(events.c.workspace_id == bindparam("workspace"), events.c.visit_id == bindparam("visit"))
     .order_by(events.c.id.desc())
     .limit(bindparam("most"))
 )

@@ -15,6 +15,7 @@ OBSERVED: Final = (
     "/x-ray/fragment",
     "/profiles",
     "/profiles/1",
+    "/intake",
 )
 
 

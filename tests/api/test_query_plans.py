@@ -75,6 +75,8 @@ def test_looking_inside_reads_no_table_from_end_to_end(store: Store, open_store:
         "/profiles?q=grace.field%40example.com",
         f"/profiles?q={number}",
         f"/profiles?{question}",
+        "/intake",
+        "/intake?before=9",
         f"/profiles/{number}",
         f"/profiles/{number}?history_before=9&events_before=9&{question}",
     ]

@@ -155,6 +155,7 @@ def _observing(store: Store) -> Iterable[tuple[str, Page]]:
     yield "/inbox", visitor.get(newest)
     yield "/x-ray", visitor.get("/x-ray")
     yield from _explaining(store)
+    yield from _taking_in(store)
 
 
 def _explaining(store: Store) -> Iterable[tuple[str, Page]]:
@@ -182,6 +183,14 @@ def _explaining(store: Store) -> Iterable[tuple[str, Page]]:
         with store.parts.database.write() as connection:
             connection.exec_driver_sql(f"DELETE FROM {kept} WHERE mpid = {stranger}")  # noqa: S608
     yield "/profiles/<mpid>", visitor.get(f"/profiles/{stranger}")
+
+
+def _taking_in(store: Store) -> Iterable[tuple[str, Page]]:
+    visitor = store.browser()
+    yield "/intake", visitor.get("/intake")
+    for number in range(26):
+        visitor.open("/webevents/v3/JS/demo-web-key/events", method="POST", data=f"no {number}")
+    yield "/intake", visitor.get("/intake")
 
 
 def _linked(linking: Store) -> Page:

@@ -122,6 +122,14 @@ def observing(shopper: Shopper, store: StoreProcess) -> Iterator[str]:
         peek.click()
     yield "x-ray"
     yield from explaining(shopper)
+    shopper.open("/intake")
+    yield "intake, nothing in quarantine"
+    shopper.page.request.post(
+        f"{shopper.address}/webevents/v3/JS/demo-web-key/events", data=TOO_LONG_WORD * 9
+    )
+    shopper.open("/intake")
+    shopper.see("quarantined-batch").locator("summary").click()
+    yield "intake"
 
 
 def explaining(shopper: Shopper) -> Iterator[str]:

@@ -13,6 +13,23 @@ _JSON = sa.JSON(none_as_null=True)
 def upgrade() -> None:
     """Create every table."""
     op.create_table(
+        "batches",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("source_request_id", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("is_historical", sa.Boolean(), nullable=False),
+        sa.Column("facts", _JSON, nullable=False),
+        sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_batches"),
+        sa.UniqueConstraint(
+            "workspace_id", "source_request_id", name="uq_batches_workspace_id_source_request_id"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "carts",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("workspace_id", sa.Text(), nullable=False),
@@ -96,9 +113,10 @@ def upgrade() -> None:
         "events",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("workspace_id", sa.Text(), nullable=False),
-        sa.Column("visit_id", _ID, nullable=False),
-        sa.Column("session_id", _ID, nullable=False),
-        sa.Column("session_sequence", sa.Integer(), nullable=False),
+        sa.Column("visit_id", _ID, nullable=True),
+        sa.Column("session_id", _ID, nullable=True),
+        sa.Column("session_sequence", sa.Integer(), nullable=True),
+        sa.Column("batch_id", _ID, nullable=True),
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("intent_id", _ID, nullable=True),
         sa.Column("mpid", sa.BigInteger(), nullable=True),
@@ -218,7 +236,7 @@ def upgrade() -> None:
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
-        sa.Column("event_id", _ID, nullable=False),
+        sa.Column("event_id", _ID, nullable=True),
         sa.Column("webhook_id", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
@@ -294,11 +312,34 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "quarantined_batches",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("body_digest", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("faults", _JSON, nullable=False),
+        sa.Column("kept_events", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_quarantined_batches"),
+        sa.UniqueConstraint(
+            "workspace_id", "body_digest", name="uq_quarantined_batches_workspace_id_body_digest"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_quarantined_batches_workspace_id_id",
+        "quarantined_batches",
+        ["workspace_id", "id"],
+        unique=False,
+    )
+    op.create_table(
         "user_attributes",
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", _JSON, nullable=True),
+        sa.Column("told_by", sa.Text(), nullable=True),
         sa.Column("set_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "mpid", "name", name="pk_user_attributes"),
     )

@@ -22,7 +22,16 @@ from higgs_shop.tracker import (
     UserAttributeChange,
     UserIdentityChange,
 )
-from higgs_shop.tracker.batch import KnownIdentity, Person, batch_body, event_data, number_of
+from higgs_shop.tracker.batch import (
+    KnownIdentity,
+    Origin,
+    Person,
+    batch_body,
+    event_data,
+    event_json,
+    number_of,
+    page_origin,
+)
 from higgs_shop.tracker.events import units
 
 SESSION = SessionFacts("5D1D0A55-60F1-4A0E-8C0E-7F1F3D0C2B11", 1_000, "Netscape/4.7")
@@ -31,15 +40,13 @@ BALL = TrackedProduct("128743", "Beach Ball", "Balls", "Higgs", 850, quantity=3,
 
 def body(**changed: Any) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "event_type": "screen_view",
-        "data": '{"screen_name":"Über uns"}',
+        "event": event_json("screen_view", '{"screen_name":"Über uns"}'),
         "person": Person(4711, [KnownIdentity("customerid", "C-1", 900)], {"name": "Ada"}),
-        "session": SESSION,
+        "origin": page_origin(SESSION, "development"),
         "sequence": 7,
         "session_sequence": 3,
-        "logged_at_ms": 2_000,
+        "received_at_ms": 2_000,
         "webhook_id": "msg_1",
-        "environment": "development",
     }
     return dict(json.loads(batch_body(**(arguments | changed))))
 
@@ -58,6 +65,29 @@ def test_a_body_says_who_did_what_when() -> None:
     assert (found["environment"], found["source_request_id"]) == ("development", "msg_1")
 
 
+def test_a_body_says_where_its_event_comes_from() -> None:
+    consent = {"gdpr": {"ads": {"consented": True}}}
+    origin = Origin(
+        channel="javascript",
+        environment="production",
+        device_info={"platform": "web"},
+        application_info={},
+        source_request_id="a batch",
+        passed_on={"consent_state": consent},
+        context={"data_plan": {"plan_id": "p"}, "mpid_sequence": 99},
+    )
+    found = body(origin=origin, session_sequence=None)
+    assert found["source_info"]["channel"] == "javascript"
+    assert (found["environment"], found["source_request_id"]) == ("production", "a batch")
+    assert found["device_info"] == {"platform": "web"}
+    assert found["consent_state"] == consent
+    assert found["context"] == {"data_plan": {"plan_id": "p"}, "mpid_sequence": 7}
+
+
+def test_a_batch_may_have_no_event() -> None:
+    assert body(event="")["events"] == []
+
+
 def test_the_same_event_is_the_same_bytes() -> None:
     assert body() == body()
     assert body()["batch_id"] != body(webhook_id="msg_2")["batch_id"]
@@ -71,7 +101,7 @@ def test_numbers_are_stable_and_safe_in_scripts(kind: str, text: str) -> None:
 
 def test_what_every_event_carries_does_not_hide_its_own() -> None:
     data = event_data(
-        {"screen_name": "About"}, logged_at_ms=2_000, source_message_id="m", session=SESSION
+        {"screen_name": "About"}, happened_at_ms=2_000, source_message_id="m", session=SESSION
     )
     assert data["screen_name"] == "About"
     assert data["session_uuid"] == SESSION.session_uuid

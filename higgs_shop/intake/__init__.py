@@ -1,0 +1,25 @@
+"""What other clients send: events of official SDKs, from browsers and from servers.
+
+Read in this order: web_sdk and server_to_server (what may be asked, and what is answered), intake (from
+a batch to stored events), attribution (whom it is about), checking and messages (what is right),
+normalising (one spelling for all), quarantine (what was not taken in), errors.
+"""
+
+from higgs_shop.intake.attribution import Resolve
+from higgs_shop.intake.errors import BadRequest, IntakeError
+from higgs_shop.intake.intake import Intake
+from higgs_shop.intake.quarantine import Quarantined, newest
+from higgs_shop.intake.server_to_server import create_server_intake
+from higgs_shop.intake.web_sdk import create_web_config, create_web_intake
+
+__all__ = [
+    "BadRequest",
+    "Intake",
+    "IntakeError",
+    "Quarantined",
+    "Resolve",
+    "create_server_intake",
+    "create_web_config",
+    "create_web_intake",
+    "newest",
+]
