@@ -23,6 +23,7 @@ from higgs_shop.settings import Settings
 from higgs_shop.wiring import Parts, wire
 
 IDENTITY_MOUNT: Final = "/identity"
+ALIAS_MOUNT: Final = "/webevents/v1/identity"
 WEB_INTAKE_MOUNT: Final = "/webevents"
 WEB_CONFIG_MOUNT: Final = "/tags"
 SERVER_INTAKE_MOUNT: Final = "/s2s"
@@ -82,6 +83,7 @@ def _mount(app: Flask, wired: Parts) -> None:
     secure = wired.settings.production
     mounted = {
         IDENTITY_MOUNT: wired.identity_service,
+        ALIAS_MOUNT: wired.alias_service,
         WEB_INTAKE_MOUNT: wired.web_intake,
         WEB_CONFIG_MOUNT: wired.web_config,
         SERVER_INTAKE_MOUNT: wired.server_intake,

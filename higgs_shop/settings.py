@@ -161,6 +161,19 @@ class Settings(BaseModel):
         "base URL of a remote IDSync API; empty: the embedded service, in process",
         allowed="an https URL, or http to a loopback address",
     )
+    alias_url: Annotated[str, AfterValidator(base_url)] = setting(
+        "",
+        "what stands before `/<key>/alias` at a remote service; empty: the embedded service, and with a "
+        "remote one nothing is carried over",
+        allowed="an https URL, or http to a loopback address",
+    )
+    alias_delay_seconds: int = setting(
+        0,
+        "how long the embedded service waits for late events before it carries an alias out, in seconds",
+        allowed="a whole number from 0 to 604800",
+        ge=0,
+        le=604_800,
+    )
     idsync_key: str = setting(
         DEMO_KEY,
         "API key, of the embedded service's default workspace too",
@@ -211,6 +224,11 @@ class Settings(BaseModel):
         (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400),
         "the wait before each attempt at a delivery, in seconds; the first is 0",
         allowed="whole seconds separated by commas, the first 0, e.g. 0,5,300",
+    )
+    webhook_alias_requests: bool = setting(
+        False,
+        "whether the webhook gets alias requests too",
+        allowed="on or off",
     )
     identity_strategy: Annotated[str, AfterValidator(known_strategy)] = setting(
         "profile_conversion",
@@ -290,6 +308,13 @@ class Settings(BaseModel):
                 if name.startswith(PREFIX) and value
             }
         )
+
+    @field_validator("alias_url")
+    @classmethod
+    def _with_a_remote_service(cls, url: str, info: ValidationInfo) -> str:
+        if url and info.data.get("idsync_url") == "":
+            raise Refused(f"the embedded service has its own; use it with {variable('idsync_url')}")
+        return url
 
     @field_validator("idsync_key")
     @classmethod

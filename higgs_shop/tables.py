@@ -72,6 +72,7 @@ profiles = Table(
     Column("source_mpid", BigInteger),  # profile_link: the anonymous profile it comes from
     Column("identities", _Json, nullable=False),  # {type: {value: set_at_ms}}
     _ms("created_at_ms"),
+    _ms("first_seen_ms"),  # before it was made, where an alias carried an earlier one over
     _ms("last_seen_ms"),
     # Newest made first. By last_seen_ms, every identity call would write the index anew.
     Index(None, "workspace_id", "created_at_ms", "mpid"),
@@ -115,6 +116,33 @@ identity_decisions = Table(
         sqlite_where=text("previous_mpid <> mpid"),
         postgresql_where=text("previous_mpid <> mpid"),
     ),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("source_mpid", BigInteger, nullable=False),
+    Column("destination_mpid", BigInteger, nullable=False),
+    _ms("start_ms"),
+    _ms("end_ms"),
+    Column("device_stamp", Text),
+    Column("request", _Json, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, done, dropped
+    Column("copied_events", Integer),
+    _ms("accepted_at_ms"),
+    _ms("due_at_ms"),
+    _ms("done_at_ms", nullable=True),
+    Index(None, "workspace_id", "source_mpid"),
+    Index(None, "workspace_id", "destination_mpid"),
+    Index(
+        "ix_aliases_due",
+        "due_at_ms",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    sqlite_autoincrement=True,
 )
 
 # The profiles, other than the one answered with, from which a decision took identities away.
@@ -331,6 +359,7 @@ batches = Table(
     _workspace(),
     Column("source_request_id", Text, nullable=False),
     Column("mpid", BigInteger, nullable=False),
+    Column("device_stamp", Text),
     Column("channel", Text, nullable=False),  # javascript, server_to_server
     Column("environment", Text, nullable=False),
     Column("is_historical", Boolean, nullable=False),
@@ -349,6 +378,7 @@ events = Table(
     Column("visit_id", _Id),
     Column("session_id", _Id),
     Column("session_sequence", Integer),
+    Column("copied_from", _Id),  # the event of another person that an alias carried over
     Column("batch_id", _Id),
     Column("request_id", Text, nullable=False),
     Column("intent_id", _Id),  # the call whose answer will say whose event this is
@@ -361,7 +391,7 @@ events = Table(
     _ms("logged_at_ms"),
     UniqueConstraint("workspace_id", "source_message_id"),
     Index(None, "workspace_id", "visit_id", "id"),
-    Index(None, "workspace_id", "mpid", "id"),
+    Index(None, "workspace_id", "mpid", "logged_at_ms", "id"),
     Index(
         "ix_events_unattributed",
         "intent_id",
@@ -403,7 +433,7 @@ messages = Table(
     _workspace(),
     Column("mpid", BigInteger, nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("event_id", _Id),  # null: a batch without events
+    Column("event_id", _Id),  # null: a batch without events, or an alias request
     Column("webhook_id", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),  # waiting, delivered, dead

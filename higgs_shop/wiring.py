@@ -5,11 +5,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from sqlalchemy import Connection
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from higgs_shop import intake, outbox
+from higgs_shop.aliasing import Aliasing
 from higgs_shop.background import Background, beat
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import Database
@@ -17,11 +20,13 @@ from higgs_shop.identity_client import Hmac, IdentityClient, User
 from higgs_shop.identity_types import parse_mpid
 from higgs_shop.idsync_service import (
     STRATEGIES,
+    Aliases,
     IdentityRequest,
     IdSyncError,
     Resolver,
     Strategy,
     WorkspacesByKey,
+    create_alias_service,
     create_service,
     digest_of,
     random_mpid,
@@ -39,6 +44,8 @@ from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
 EMBEDDED_URL = "http://localhost/v1"
 """The embedded service's address inside the process; nothing listens there."""
 
+EMBEDDED_ALIAS_URL = "http://localhost/webevents/v1/identity"
+
 _MAX_ANSWER_BYTES = 64 * 1024
 
 _logger = logging.getLogger(__name__)
@@ -55,6 +62,7 @@ class Parts:
     catalog: Catalog
     strategy: Strategy
     identity_service: Any
+    alias_service: Any
     web_intake: Any
     web_config: Any
     server_intake: Any
@@ -118,8 +126,19 @@ def wire(
         new_mpid=random_mpid,
         trusted_hosts=("localhost", *settings.trusted_hosts),
     )
+    find_workspace = WorkspacesByKey(database, clock=clock)
+    alias_service = create_alias_service(
+        Aliases(database, clock=clock, delay_ms=settings.alias_delay_seconds * 1_000),
+        find_workspace=find_workspace,
+        clock=clock,
+        trusted_hosts=("localhost", *settings.trusted_hosts),
+    )
     if identity_transport is None and not settings.idsync_url:
-        identity_transport = httpx.WSGITransport(identity_service, raise_app_exceptions=False)
+        embedded = DispatcherMiddleware(
+            identity_service, {urlsplit(EMBEDDED_ALIAS_URL).path: alias_service}
+        )
+        identity_transport = httpx.WSGITransport(embedded, raise_app_exceptions=False)
+    alias_url = settings.alias_url if settings.idsync_url else EMBEDDED_ALIAS_URL
     identity_http = OutgoingHttp(
         deadline_seconds=settings.identity_budget_seconds * CALL_SHARE,
         max_answer_bytes=_MAX_ANSWER_BYTES,
@@ -130,6 +149,7 @@ def wire(
     )
     identity_client = IdentityClient(
         base_url=settings.idsync_url or EMBEDDED_URL,
+        alias_url=alias_url or None,
         auth=Hmac(settings.idsync_key, settings.idsync_secret.get_secret_value(), clock),
         http=identity_http,
         clock=clock,
@@ -156,6 +176,7 @@ def wire(
         client=identity_client,
         tracker=tracker,
         clock=clock,
+        carries_over=strategy.has_alias and identity_client.has_alias,
         budget_seconds=settings.identity_budget_seconds,
         on_events=forwarder.wake,
     )
@@ -169,7 +190,12 @@ def wire(
         on_events=forwarder.wake,
     )
     resolver = Resolver(database, clock=clock, new_mpid=random_mpid)
-    find_workspace = WorkspacesByKey(database, clock=clock)
+    aliasing = Aliasing(
+        database,
+        clock=clock,
+        is_sent=settings.webhook_alias_requests,
+        on_messages=forwarder.wake,
+    )
     batches = intake.Intake(
         database, resolve=_resolving(resolver), clock=clock, on_events=forwarder.wake
     )
@@ -181,6 +207,7 @@ def wire(
         catalog=shipped_catalog(),
         strategy=strategy,
         identity_service=identity_service,
+        alias_service=alias_service,
         web_intake=intake.create_web_intake(
             batches, find_workspace=find_workspace, trusted_hosts=settings.trusted_hosts
         ),
@@ -197,7 +224,11 @@ def wire(
         output=output,
         forwarder=forwarder,
         background=Background(
-            chores=(owed_calls.make_all_due, visitors.end_silent_sessions),
+            chores=(
+                owed_calls.make_all_due,
+                visitors.end_silent_sessions,
+                aliasing.carry_out_due,
+            ),
             beat=lambda: beat(database, "background", clock()),
         ),
         workspace_id=workspace.id,

@@ -34,6 +34,7 @@ from higgs_shop.identity_client.errors import (
     UnexpectedStatus,
 )
 from higgs_shop.identity_client.messages import (
+    AliasRequest,
     ChangeResult,
     ClientSdk,
     IdentityChange,
@@ -42,6 +43,7 @@ from higgs_shop.identity_client.messages import (
 )
 
 __all__ = [
+    "AliasRequest",
     "BadRequest",
     "Basic",
     "ChangeResult",

@@ -1,4 +1,4 @@
-"""The client of the IDSync HTTP API: five calls with one signature, and nothing else.
+"""The client of the IDSync HTTP API: five calls with one signature, and alias.
 
 Source: IDSync documentation, "Identity requests", "Modify" and "Authentication"; the Web SDK for
 what is remembered after an answer. See errors.py for all that a call can end in.
@@ -40,6 +40,7 @@ from higgs_shop.identity_client.errors import (
     UnexpectedStatus,
 )
 from higgs_shop.identity_client.messages import (
+    AliasRequest,
     ClientSdk,
     IdentityAnswer,
     IdentityChange,
@@ -85,6 +86,7 @@ class IdentityClient:
 
     Args:
         base_url: all that stands before `/identify`, e.g. "https://identity.example/v1".
+        alias_url: all that stands before the API key in the path of alias; None where there is none.
         auth: KeyOnly, Basic or Hmac.
         http: sends the requests; brings the deadline and the largest answer.
         clock: UTC Unix milliseconds.
@@ -120,12 +122,14 @@ class IdentityClient:
         auth: KeyOnly | Basic | Hmac,
         http: OutgoingHttp,
         clock: Clock,
+        alias_url: str | None = None,
         environment: Environment = "development",
         on_user_changed: Callable[[User | None, User], None] | None = None,
         new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
         client_sdk: ClientSdk = _THIS_SDK,
     ) -> None:
         self._base_url = _checked(base_url)
+        self._alias_url = None if alias_url is None else _checked(alias_url)
         self._auth = auth
         self._http = http
         self._clock = clock
@@ -255,6 +259,45 @@ class IdentityClient:
         after = device.with_current(modified, now_ms=now_ms)
         return reply.result(modified, before=device, after=after, changes=changes)
 
+    @property
+    def has_alias(self) -> bool:
+        """Whether alias can be called."""
+        return self._alias_url is not None
+
+    def alias(
+        self, device: Device, request: AliasRequest, *, request_id: str | None = None
+    ) -> None:
+        """Ask that what one profile did on this device is carried over to another one.
+
+        The service accepts the request and carries it out later; whether it had an effect is not told.
+
+        Raises: IdentityError; Forbidden where profiles are kept apart, InvalidRequest for a profile and
+            itself, Misconfigured without `alias_url`.
+        """
+        _refuse_if_opted_out(device)
+        if self._alias_url is None:
+            raise Misconfigured("there is no URL for alias")
+        if request.source_mpid == request.destination_mpid:
+            raise InvalidRequest("source and destination are the same profile")
+        request_id = request_id or self._new_request_id()
+        body = {
+            "request_id": request_id,
+            "request_type": "alias",
+            "environment": self._environment,
+            "api_key": self._auth.key,
+            "data": {
+                "destination_mpid": request.destination_mpid,
+                "source_mpid": request.source_mpid,
+                "start_unixtime_ms": request.start_ms,
+                "end_unixtime_ms": request.end_ms,
+                "scope": "device",
+                "device_application_stamp": device.stamp,
+            },
+        }
+        url = f"{self._alias_url}/{self._auth.key}/Alias"
+        with _logged("alias", request_id):
+            self._exchange(url, body, request_id)
+
     def _move(
         self, action: str, device: Device, request: IdentityRequest, request_id: str | None
     ) -> IdentityResult:
@@ -297,19 +340,8 @@ class IdentityClient:
 
     def _ask(self, path: str, members: Mapping[str, Any], request_id: str | None) -> "_Reply":
         request_id = request_id or self._new_request_id()
-        try:
+        with _logged(path, request_id):
             return self._post(path, members, request_id)
-        except IdentityError as error:
-            # Not the error's text: what a service writes into it may name a person.
-            status_code = getattr(error, "status_code", None)
-            _logger.warning(
-                "identity call %s failed: %s, HTTP status %s, request %s",
-                path,
-                error.code,
-                status_code,
-                request_id,
-            )
-            raise
 
     def _post(self, path: str, members: Mapping[str, Any], request_id: str) -> "_Reply":
         body = {
@@ -319,9 +351,18 @@ class IdentityClient:
             "request_timestamp_ms": self._clock(),
             **members,
         }
+        answer = self._exchange(f"{self._base_url}/{path}", body, request_id)
+        return _Reply(
+            read_answer(answer.body, answer.headers.get("Content-Type")),
+            request_id,
+            answer.status_code,
+            answer.duration_ms,
+        )
+
+    def _exchange(self, url: str, body: Mapping[str, Any], request_id: str) -> outgoing_http.Answer:
         try:
             answer = self._http.post(
-                f"{self._base_url}/{path}",
+                url,
                 content=to_json(body),
                 headers={"Content-Type": "application/json", "Accept": "application/json"},
                 auth=self._auth,
@@ -330,12 +371,7 @@ class IdentityClient:
             raise _OUTGOING[type(error)](str(error)) from error
         if not 200 <= answer.status_code < 300:
             raise _refusal(answer, request_id, self._clock())
-        return _Reply(
-            read_answer(answer.body, answer.headers.get("Content-Type")),
-            request_id,
-            answer.status_code,
-            answer.duration_ms,
-        )
+        return answer
 
     def _signal(self, result: IdentityResult) -> None:
         if self._on_user_changed is None or not result.user_changed:
@@ -375,6 +411,22 @@ class _Reply:
             change_results=self.answer.change_results,
             duration_ms=self.duration_ms,
         )
+
+
+@contextmanager
+def _logged(path: str, request_id: str) -> Iterator[None]:
+    try:
+        yield
+    except IdentityError as error:
+        # Not the error's text: what a service writes into it may name a person.
+        _logger.warning(
+            "identity call %s failed: %s, HTTP status %s, request %s",
+            path,
+            error.code,
+            getattr(error, "status_code", None),
+            request_id,
+        )
+        raise
 
 
 def _checked(base_url: str) -> str:

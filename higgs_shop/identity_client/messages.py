@@ -19,6 +19,7 @@ from higgs_shop.identity_types import DEVICE_APPLICATION_STAMP, IDENTITY_TYPES
 
 _JSON_MEDIA_TYPE: Final = re.compile(r"application/(?:[\w.-]+\+)?json", re.IGNORECASE)
 _SECONDS: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+_ALIAS_WINDOW_MS: Final = 90 * 86_400_000
 _MOST_ERRORS: Final = 10
 _LONGEST_ERROR_TEXT: Final = 500
 
@@ -87,6 +88,36 @@ class IdentityChange:
     identity_type: str
     old_value: str | None
     new_value: str | None
+
+
+@dataclass(frozen=True)
+class AliasRequest:
+    """What one user did, to be carried over to another. Times are UTC milliseconds, both included.
+
+    >>> nobody = User("1", {}, False, first_seen_ms=1_000, last_seen_ms=5_000)
+    >>> ada = User("2", {"customerid": "C-1001"}, True, first_seen_ms=5_000, last_seen_ms=5_000)
+    >>> AliasRequest.of(nobody, ada, now_ms=6_000)
+    AliasRequest(source_mpid='1', destination_mpid='2', start_ms=1000, end_ms=5000)
+    """
+
+    source_mpid: str
+    destination_mpid: str
+    start_ms: int
+    end_ms: int
+
+    @classmethod
+    def of(
+        cls, source: User, destination: User, *, now_ms: int, since_ms: int | None = None
+    ) -> Self:
+        """All that the source did on the device, as far back as may be carried over: 90 days.
+
+        Args:
+            since_ms: when it began, if that was before the first answer about this user.
+        """
+        began_ms = min(source.first_seen_ms, since_ms or source.first_seen_ms)
+        start_ms = max(began_ms, now_ms - _ALIAS_WINDOW_MS)
+        end_ms = max(source.last_seen_ms, start_ms)
+        return cls(source.mpid, destination.mpid, start_ms, end_ms)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """Who is this? An embedded identity service that speaks the documented IDSync HTTP API.
 
-Read in this order: http_api (the five calls), resolver (from a request to a profile), priority (the
+Read in this order: http_api (the five calls), alias_api and aliases (the sixth), resolver (from a request to a profile), priority (the
 walk and the ties), strategies and policies (what to do with somebody new), changes (uniqueness,
 orphans), profiles and decisions (what is stored), authentication, messages, errors. For those who look:
 directory (whom there is) and history (how somebody came to be).
 """
 
 from higgs_shop.identity_types import parse_mpid
+from higgs_shop.idsync_service.alias_api import create_alias_service
+from higgs_shop.idsync_service.aliases import Aliases
 from higgs_shop.idsync_service.authentication import WorkspacesByKey
 from higgs_shop.idsync_service.decisions import digest_of
 from higgs_shop.idsync_service.errors import IdSyncError
@@ -19,6 +21,7 @@ from higgs_shop.idsync_service.strategies import PROFILE_CONVERSION, STRATEGIES,
 __all__ = [
     "PROFILE_CONVERSION",
     "STRATEGIES",
+    "Aliases",
     "IdSyncError",
     "IdentityRequest",
     "NewMpid",
@@ -26,6 +29,7 @@ __all__ = [
     "Resolver",
     "Strategy",
     "WorkspacesByKey",
+    "create_alias_service",
     "create_service",
     "digest_of",
     "parse_mpid",

@@ -34,7 +34,7 @@ class Identity:
 class Listed:
     """A profile as it is now; its identities in the order of the workspace's priority.
 
-    `source_mpid` is the anonymous profile whose history belongs to it, where the strategy links them.
+    `first_seen_ms` is before `created_at_ms` where an alias carried an earlier time over, and `source_mpid` the anonymous profile whose history belongs to it, where the strategy links them.
     """
 
     mpid: int
@@ -42,6 +42,7 @@ class Listed:
     kind: Kind
     identities: tuple[Identity, ...]
     created_at_ms: int
+    first_seen_ms: int
     last_seen_ms: int
 
 
@@ -152,6 +153,7 @@ def _listed(
                 kind_of(row.identities, workspace),
                 tuple(identities),
                 row.created_at_ms,
+                row.first_seen_ms,
                 row.last_seen_ms,
             )
         )
@@ -170,6 +172,7 @@ _PROFILES: Final = select(
     profiles.c.source_mpid,
     profiles.c.identities,
     profiles.c.created_at_ms,
+    profiles.c.first_seen_ms,
     profiles.c.last_seen_ms,
 ).where(profiles.c.workspace_id == bindparam("workspace"))
 

@@ -4,6 +4,7 @@ IdSyncError             .status_code, .code, .messages
 ├─ BadRequest 400       the request must be changed before it is sent again
 │  └─ ImmutableIdentity a value that never changes would have changed
 ├─ Unauthorized 401     the credentials must be changed
+├─ Forbidden 403        the workspace's strategy does not offer it
 └─ ProfileNotFound 404  search only: nobody may be returned for these identities
 """
 
@@ -30,6 +31,13 @@ class Unauthorized(IdSyncError):
 
     status_code = 401
     code = "UNAUTHORIZED"
+
+
+class Forbidden(IdSyncError):
+    """The credentials are right, and what is asked for is not offered."""
+
+    status_code = 403
+    code = "FORBIDDEN"
 
 
 class ProfileNotFound(IdSyncError):

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, bindparam, select
 
 from higgs_shop.tables import decision_profiles, identity_decisions
 
-Outcome = Literal["made", "converted", "changed", "returned", "left", "lost", "orphaned"]
+Outcome = Literal["made", "converted", "changed", "returned", "left", "lost", "orphaned", "aliased"]
 """What a decision meant for a profile: made by it, converted into a known one, identities changed,
-returned as it was, moved on from to another one, identities lost to another one, the last one lost."""
+returned as it was, moved on from to another one, identities lost to another one, the last one lost;
+part of an alias, on either side."""
 
 _CHANGES: Final = frozenset({"identity_added", "identity_replaced", "identity_removed"})
 _EFFECTS: Final = _CHANGES | {
@@ -23,6 +24,10 @@ _EFFECTS: Final = _CHANGES | {
     "new_profile_linked",
     "unique_identity_taken",
     "orphaned",
+    "alias_accepted",
+    "alias_dropped",
+    "alias_carried_out",
+    "first_seen_moved",
 }
 
 
@@ -68,6 +73,8 @@ class Chapter:
     def outcome(self) -> Outcome:
         """What the decision meant for this profile."""
         rules = {step.rule for step in self.effects}
+        if self.action == "alias":
+            return "aliased"
         if "orphaned" in rules:
             return "orphaned"
         if self.mpid != self.concerns:

@@ -74,7 +74,7 @@ def create_service(
 
     def caller(body: bytes) -> Workspace:
         return authenticate(
-            _credentials(request, body),
+            credentials_of(request, body),
             find_workspace,
             now_ms=clock(),
             clock_window_seconds=clock_window_seconds,
@@ -178,7 +178,8 @@ def _read_modify(body: bytes, mpid: str) -> tuple[ModifyRequest, int]:
     return asked, number
 
 
-def _credentials(sent: Request, body: bytes) -> Credentials:
+def credentials_of(sent: Request, body: bytes) -> Credentials:
+    """What a request carries to prove who sends it."""
     headers = sent.environ  # asked directly: it is done at every call
     is_authorized = "HTTP_AUTHORIZATION" in headers
     basic = sent.authorization if is_authorized else None

@@ -5,16 +5,18 @@ count as absent.
 """
 
 import json
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from higgs_shop import strict_json
@@ -116,6 +118,70 @@ class ModifyRequest(_Call):
                 for each in self.identity_changes
             )
         )
+
+
+def _mpid_number(given: Any) -> int:
+    # Web SDKs send a text, mobile ones a number.
+    if isinstance(given, bool) or not isinstance(given, str | int):
+        raise ValueError("an MPID is a text or a number")  # noqa: TRY004 (pydantic reports it)
+    return parse_mpid(str(given))
+
+
+_MpidNumber = Annotated[int, BeforeValidator(_mpid_number)]
+
+
+class AliasData(_Message):
+    """What is to be carried over, from whom to whom. Times are UTC milliseconds, both included."""
+
+    destination_mpid: _MpidNumber
+    source_mpid: _MpidNumber
+    start_unixtime_ms: int | None = None
+    end_unixtime_ms: int | None = None
+    scope: Literal["device", "mpid"] | None = None
+    device_application_stamp: _Value | None = None
+
+    @model_validator(mode="after")
+    def _two_profiles(self) -> Self:
+        if self.source_mpid == self.destination_mpid:
+            raise ValueError("source_mpid and destination_mpid are the same profile")
+        return self
+
+
+class AliasRequest(_Message):
+    """The body of alias. The key stands in the path, and may stand here too."""
+
+    request_id: _RequestId | None = None
+    request_type: Literal["alias"]
+    environment: Literal["production", "development"]
+    api_key: str | None = None
+    data: AliasData
+
+    @property
+    def device_stamp(self) -> str | None:
+        """The device on which it was done, when only that is meant."""
+        return None if self.data.scope == "mpid" else self.data.device_application_stamp
+
+    def content(self) -> bytes:
+        """What is asked for, as bytes: the same whenever it is sent."""
+        return self.model_dump_json(exclude={"api_key"}).encode()
+
+    def as_sent(self, api_key: str, *, start_ms: int, end_ms: int) -> dict[str, Any]:
+        """The whole request, as a client writes it."""
+        data = self.data
+        return {
+            "request_id": self.request_id,
+            "request_type": "alias",
+            "environment": self.environment,
+            "api_key": api_key,
+            "data": {
+                "destination_mpid": str(data.destination_mpid),
+                "source_mpid": str(data.source_mpid),
+                "start_unixtime_ms": start_ms,
+                "end_unixtime_ms": end_ms,
+                "scope": data.scope,
+                "device_application_stamp": data.device_application_stamp,
+            },
+        }
 
 
 _MessageT = TypeVar("_MessageT", bound=_Message)

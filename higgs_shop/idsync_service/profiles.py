@@ -139,6 +139,7 @@ def add(connection: Connection, workspace_id: str, profile: Profile, now_ms: int
             "source_mpid": profile.source_mpid,
             "identities": profile.identities,
             "created_at_ms": now_ms,
+            "first_seen_ms": now_ms,
             "last_seen_ms": now_ms,
         },
     )

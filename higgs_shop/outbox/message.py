@@ -13,7 +13,7 @@ class Draft:
     """An event that is to become a message.
 
     Attributes:
-        event_id: the row in `events`; None for a batch without events.
+        event_id: the row in `events`; None for a batch without events, and for an alias request.
         make_body: given the message's sequence number and webhook-id, returns the request body. Called
             once: the bytes are frozen.
     """

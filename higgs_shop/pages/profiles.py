@@ -32,7 +32,8 @@ _PAGE: Final = 50
 _MOST_CHAPTERS: Final = 20
 _MOST_EVENTS: Final = 25
 _MOST_DEVICES: Final = 10
-_PLACE: Final = re.compile(r"([0-9]{1,16})_(-?[0-9]{1,19})", re.ASCII)
+_NEWEST: Final = (2**63 - 1, 2**63 - 1)
+_PAIR: Final = re.compile(r"([0-9]{1,16})_(-?[0-9]{1,19})", re.ASCII)
 
 
 @bp.get("/profiles")
@@ -73,7 +74,7 @@ def show_profile(mpid: str) -> str:
             connection,
             workspace.id,
             number,
-            before_id=_before("events_before"),
+            before=_events_before(),
             most=_MOST_EVENTS + 1,
         )
         if profile is None and not devices and not events:
@@ -90,9 +91,9 @@ def show_profile(mpid: str) -> str:
         devices=[_device(device) for device in devices],
         attributes=[{"name": name, "value": value} for name, value in attributes.items()],
         chapters=[_chapter(chapter) for chapter in chapters[:_MOST_CHAPTERS]],
-        older_chapters=_earlier_url(number, "history", chapters, _MOST_CHAPTERS),
+        older_chapters=_earlier_chapters(number, chapters),
         events=[_event(event, states.get(event.id)) for event in events[:_MOST_EVENTS]],
-        older_events=_earlier_url(number, "events", events, _MOST_EVENTS),
+        older_events=_earlier_events(number, events),
         remote_url=parts().settings.idsync_url,
         what_if=None if profile is None else _what_if(workspace, profile),
     )
@@ -103,7 +104,7 @@ def _history(connection: Connection, workspace_id: str, mpid: int) -> list[Chapt
         connection,
         workspace_id,
         mpid,
-        before_id=_before("history_before"),
+        before_id=_history_before(),
         most=_MOST_CHAPTERS + 1,
     )
 
@@ -127,10 +128,19 @@ def _find(connection: Connection, workspace: Workspace, sought: str) -> list[Lis
 
 
 def _place() -> Place | None:
-    match = _PLACE.fullmatch(request.args.get("after", ""))
+    pair = _pair("after")
+    return None if pair is None else Place(*pair)
+
+
+def _events_before() -> tuple[int, int]:
+    return _pair("events_before") or _NEWEST
+
+
+def _pair(name: str) -> tuple[int, int] | None:
+    match = _PAIR.fullmatch(request.args.get(name, ""))
     if match is None or not -(2**63) <= int(match[2]) < 2**63:
         return None
-    return Place(int(match[1]), int(match[2]))
+    return int(match[1]), int(match[2])
 
 
 def _older_url(found: list[Listed], sought: str) -> str | None:
@@ -140,19 +150,25 @@ def _older_url(found: list[Listed], sought: str) -> str | None:
     return url_for("profiles.show", q=sought or None, after=f"{last.created_at_ms}_{last.mpid}")
 
 
-def _before(name: str) -> int | None:
-    before = request.args.get(name, type=int)
+def _history_before() -> int | None:
+    before = request.args.get("history_before", type=int)
     return before if before is not None and 0 < before < 2**53 else None
 
 
-def _earlier_url(
-    mpid: int, part: str, shown: list[Chapter] | list[LoggedEvent], most: int
-) -> str | None:
-    """The same page with the part of it before the last one shown, and in view."""
-    if len(shown) <= most:
+def _earlier_chapters(mpid: int, shown: list[Chapter]) -> str | None:
+    """The same page with the decisions before the last one shown, in view."""
+    if len(shown) <= _MOST_CHAPTERS:
         return None
     page = url_for("profiles.show_profile", mpid=mpid)
-    return f"{page}?{part}_before={shown[most - 1].id}#{part}"
+    return f"{page}?history_before={shown[_MOST_CHAPTERS - 1].id}#history"
+
+
+def _earlier_events(mpid: int, shown: list[LoggedEvent]) -> str | None:
+    """The same page with the events before the last one shown, in view."""
+    if len(shown) <= _MOST_EVENTS:
+        return None
+    page, last = url_for("profiles.show_profile", mpid=mpid), shown[_MOST_EVENTS - 1]
+    return f"{page}?events_before={last.logged_at_ms}_{last.id}#events"
 
 
 def _what_if(workspace: Workspace, profile: Listed | None = None) -> WhatIf:
@@ -172,6 +188,7 @@ def _person(profile: Listed) -> dict[str, Any]:
             for of in profile.identities
         ],
         "created_at_ms": profile.created_at_ms,
+        "first_seen_ms": profile.first_seen_ms,
         "last_seen_ms": profile.last_seen_ms,
     }
 
@@ -240,5 +257,6 @@ def _event(event: LoggedEvent, message: outbox.MessageState | None) -> dict[str,
         "delivery": delivery_of(event, message),
         "data": event.data,
         "code_place": event.code_place,
+        "is_copy": event.copied_from is not None,
         "channel": event.channel,
     }

@@ -163,7 +163,9 @@ def _user(
 
 def _users(connection: Connection, visit: Visit) -> list[Any]:
     names = {"workspace": visit.workspace_id, "stamp": visit.device_stamp}
-    return list(connection.execute(_USERS, names))
+    users = connection.execute(_USERS, names)
+    # Who was current until now was seen at the same moment.
+    return sorted(users, key=lambda user: (-user.last_seen_ms, user.mpid != visit.current_mpid))
 
 
 def _event(event: LoggedEvent, message: MessageState | None, *, in_full: bool) -> dict[str, Any]:

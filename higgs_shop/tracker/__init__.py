@@ -1,6 +1,7 @@
 """What happened, and to whom: events, their shapes, and the body that a webhook receives."""
 
 from higgs_shop.tracker.batch import Channel, Origin, Person, SessionFacts, compact_json
+from higgs_shop.tracker.copying import copy_events, first_event_ms
 from higgs_shop.tracker.events import (
     Amounts,
     CustomEvent,
@@ -63,9 +64,11 @@ __all__ = [
     "UserIdentityChange",
     "attributes_of",
     "compact_json",
+    "copy_events",
     "discard_unattributed",
     "events_of_person",
     "events_of_visit",
+    "first_event_ms",
     "keep_batch",
     "mpid_of_batch",
     "person_of",

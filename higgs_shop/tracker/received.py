@@ -79,6 +79,7 @@ def keep_batch(connection: Connection, workspace_id: str, batch: ReceivedBatch) 
             "workspace_id": workspace_id,
             "source_request_id": batch.source_request_id,
             "mpid": batch.mpid,
+            "device_stamp": batch.attributes.told_by,
             "channel": batch.origin.channel,
             "environment": batch.origin.environment,
             "is_historical": batch.is_historical,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, null, select, update
+from sqlalchemy import Connection, bindparam, insert, null, or_, select, update
 
 from higgs_shop.clock import Clock
 from higgs_shop.tables import batches, events, sessions, visits
@@ -28,6 +28,8 @@ from higgs_shop.tracker.hand_over import AttributedEvent, hand_over
 from higgs_shop.tracker.people import read_person, set_user_attribute
 
 TRACKS_FOR_ITS_CALLER = True
+
+_AFTER_ALL = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class LoggedEvent:
     intent_id: int | None
     code_place: str
     logged_at_ms: int
+    copied_from: int | None
+    """The event of another person that an alias carried over."""
     channel: str | None
     """How a client sent it; None for what the store's own pages logged."""
 
@@ -235,14 +239,19 @@ def events_of_person(
     workspace_id: str,
     mpid: int,
     *,
-    before_id: int | None = None,
+    before: tuple[int, int] = (_AFTER_ALL, _AFTER_ALL),
     most: int,
 ) -> list[LoggedEvent]:
-    """The newest events of a person, newest first; with `before_id`, those before that one."""
+    """The newest events of a person, newest first: by when they happened, not when they came.
+
+    Args:
+        before: only those before this moment and event: its `logged_at_ms` and `id`.
+    """
     values = {
         "workspace": workspace_id,
         "of_mpid": mpid,
-        "before_id": 2**63 - 1 if before_id is None else before_id,
+        "before_ms": before[0],
+        "before_id": before[1],
         "most": most,
     }
     return [LoggedEvent(**row._mapping) for row in connection.execute(_EVENTS_OF_PERSON, values)]
@@ -307,6 +316,7 @@ _LOGGED_EVENT = select(
     events.c.intent_id,
     events.c.code_place,
     events.c.logged_at_ms,
+    events.c.copied_from,
 )
 _EVENTS_OF_PERSON = (
     _LOGGED_EVENT.add_columns(batches.c.channel)
@@ -314,9 +324,14 @@ _EVENTS_OF_PERSON = (
     .where(
         events.c.workspace_id == bindparam("workspace"),
         events.c.mpid == bindparam("of_mpid"),
-        events.c.id < bindparam("before_id"),
+        # Not as a comparison of pairs: SQLite would use only the first column of the index for one.
+        events.c.logged_at_ms <= bindparam("before_ms"),
+        or_(
+            events.c.logged_at_ms < bindparam("before_ms"),
+            events.c.id < bindparam("before_id"),
+        ),
     )
-    .order_by(events.c.id.desc())
+    .order_by(events.c.logged_at_ms.desc(), events.c.id.desc())
     .limit(bindparam("most"))
 )
 _EVENTS_OF_VISIT = (

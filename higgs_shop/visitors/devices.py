@@ -17,6 +17,8 @@ def load(connection: Connection, visit: Visit) -> Device:
         _USERS, {"workspace": visit.workspace_id, "stamp": visit.device_stamp}
     ).all()
     mpid, context = connection.execute(_CURRENT, {"visit": visit.id}).one()
+    # Who was current until now was seen at the same moment.
+    rows = sorted(rows, key=lambda row: (-row.last_seen_ms, row.mpid != mpid))
     return Device(
         stamp=visit.device_stamp,
         users=tuple(_user(row) for row in rows),
@@ -55,6 +57,16 @@ def keep(connection: Connection, visit: Visit, result: IdentityResult, now_ms: i
         )
         .on_conflict_do_update(index_elements=["workspace_id", "stamp", "mpid"], set_=seen)
     )
+    if result.user_changed and result.previous_user is not None:
+        connection.execute(
+            _SEEN_UNTIL_NOW,
+            {
+                "of_workspace": visit.workspace_id,
+                "of_stamp": visit.device_stamp,
+                "of_mpid": int(result.previous_user.mpid),
+                "now": now_ms,
+            },
+        )
     connection.execute(
         update(visits)
         .where(visits.c.id == visit.id)
@@ -142,6 +154,15 @@ _USERS = (
         device_users.c.stamp == bindparam("stamp"),
     )
     .order_by(device_users.c.last_seen_ms.desc(), device_users.c.mpid)
+)
+_SEEN_UNTIL_NOW = (
+    update(device_users)
+    .where(
+        device_users.c.workspace_id == bindparam("of_workspace"),
+        device_users.c.stamp == bindparam("of_stamp"),
+        device_users.c.mpid == bindparam("of_mpid"),
+    )
+    .values(last_seen_ms=bindparam("now"))
 )
 _CURRENT = select(visits.c.current_mpid, visits.c.idsync_context).where(
     visits.c.id == bindparam("visit")

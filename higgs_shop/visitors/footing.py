@@ -9,7 +9,7 @@ from higgs_shop.tables import identity_intents as intents
 from higgs_shop.tables import sessions as session_table
 from higgs_shop.tracker import PERSON_COLUMNS, Epoch, Person, person_of
 from higgs_shop.visitors import sessions
-from higgs_shop.visitors.intents import IS_PENDING
+from higgs_shop.visitors.intents import ALIAS, IS_PENDING
 from higgs_shop.visitors.sessions import StoredSession
 from higgs_shop.visitors.visits import CHANGING, ITS_DEVICE, Visit, lock, take_over
 
@@ -55,13 +55,13 @@ _OF_VISIT = (intents.c.visit_id == visits.c.id) & IS_PENDING
 _FOOTING = (
     select(
         *CHANGING,
-        # A modify never changes who somebody is, so nothing waits for it.
+        # A modify never changes who somebody is, so nothing waits for it; nor for an alias.
         select(func.max(intents.c.id))
-        .where(_OF_VISIT, intents.c.action != "modify")
+        .where(_OF_VISIT, intents.c.action.not_in(("modify", ALIAS)))
         .scalar_subquery()
         .label("awaited_intent_id"),
         select(intents.c.next_attempt_ms)
-        .where(_OF_VISIT)
+        .where(_OF_VISIT, intents.c.action != ALIAS)
         .order_by(intents.c.id)
         .limit(1)
         .scalar_subquery()

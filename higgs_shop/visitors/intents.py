@@ -8,7 +8,7 @@ in order, by whoever holds the visit's lease.
 
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -29,8 +29,10 @@ from sqlalchemy import (
 from higgs_shop.tables import identity_intents as intents
 from higgs_shop.tables import visits
 
-Action = Literal["identify", "login", "logout", "modify"]
+Action = Literal["identify", "login", "logout", "modify", "alias"]
+"""Alias stands apart: it changes nobody, so nothing waits for it, and it waits for nothing."""
 
+ALIAS: Final = "alias"
 LEASE_MS: Final = 30_000
 """How long a visit's calls belong to one thread; far longer than a call may take."""
 
@@ -67,8 +69,10 @@ def owe(
     action: Action,
     identities: Mapping[str, str | None],
     now_ms: int,
+    previous_mpid: int | None = None,
+    mpid: int | None = None,
 ) -> int:
-    """Write down that a call is owed. Returns the intent's id."""
+    """Write down that a call is owed; an alias from which profile to which. Returns the intent's id."""
     (intent_id,) = connection.execute(
         insert(intents)
         .values(
@@ -79,6 +83,8 @@ def owe(
             request_id=str(uuid.uuid4()),
             state="pending",
             attempts=0,
+            previous_mpid=previous_mpid,
+            mpid=mpid,
             owed_since_ms=now_ms,
             next_attempt_ms=now_ms,
         )
@@ -88,8 +94,19 @@ def owe(
 
 
 def pending(connection: Connection, visit_id: int) -> list[Intent]:
-    """The calls a visit still owes, in the order in which they will be made."""
+    """The calls a visit still owes, in the order in which they will be made, aliases among them."""
     return [_intent(row) for row in connection.execute(_PENDING, {"visit": visit_id})]
+
+
+def gating(owed: Iterable[Intent]) -> list[Intent]:
+    """Those for which the person has to wait."""
+    return [intent for intent in owed if intent.action != ALIAS]
+
+
+def first_due(owed: Sequence[Intent], now_ms: int) -> Intent | None:
+    """What to do next: the calls about who it is in their order, aliases whenever they are due."""
+    in_turn = [*gating(owed)[:1], *(intent for intent in owed if intent.action == ALIAS)]
+    return next((intent for intent in in_turn if intent.next_attempt_ms <= now_ms), None)
 
 
 def latest(connection: Connection, visit_id: int, *, most: int) -> list[Intent]:
@@ -230,7 +247,7 @@ def give_up_tracking(
         .where(
             intents.c.visit_id.in_(of_device),
             intents.c.state == "pending",
-            intents.c.action.in_(("identify", "modify")),
+            intents.c.action.in_(("identify", "modify", ALIAS)),
         )
         .values(
             state="refused",
@@ -268,10 +285,14 @@ _TAKE_LEASE = (
     .values(lease_token=bindparam("lease"), lease_until_ms=bindparam("until"))
 )
 _earlier = intents.alias("earlier")
-_IS_FIRST = ~exists(literal(1)).where(
-    _earlier.c.visit_id == intents.c.visit_id,
-    _earlier.c.id < intents.c.id,
-    _earlier.c.state == literal_column("'pending'"),
+_IS_FIRST = or_(
+    intents.c.action == ALIAS,
+    ~exists(literal(1)).where(
+        _earlier.c.visit_id == intents.c.visit_id,
+        _earlier.c.id < intents.c.id,
+        _earlier.c.state == literal_column("'pending'"),
+        _earlier.c.action != ALIAS,
+    ),
 )
 _DUE_VISITS = (
     select(intents.c.visit_id)

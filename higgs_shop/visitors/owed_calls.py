@@ -17,12 +17,14 @@ from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.identity_client import (
     BadRequest,
     Device,
+    Forbidden,
     IdentityClient,
     IdentityError,
     IdentityRequest,
     IdentityResult,
     InvalidRequest,
     NoConnection,
+    OptedOut,
     ProfileNotFound,
     ServiceFailed,
     TooManyRequests,
@@ -30,7 +32,7 @@ from higgs_shop.identity_client import (
 )
 from higgs_shop.identity_types import BATCH_NAMES
 from higgs_shop.tracker import Epoch, Tracker, UserIdentityChange
-from higgs_shop.visitors import devices, intents, sessions, visits
+from higgs_shop.visitors import carrying_over, devices, intents, sessions, visits
 from higgs_shop.visitors.event_log import event_log
 from higgs_shop.visitors.intents import Intent
 from higgs_shop.visitors.visits import Visit
@@ -46,7 +48,8 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Answered:
-    result: IdentityResult
+    result: IdentityResult | None
+    """None when there is nothing to keep of the answer."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,14 @@ class _Failed:
     error: IdentityError
 
 
+_Call = Callable[[], IdentityResult | None]
+
+
 class OwedCalls:
     """Carries out intents, one visit at a time.
 
     Args:
+        carries_over: whether the service lets one profile's events be carried over to another.
         budget_seconds: how long one round for a visit may take; the client's own deadline must be
             CALL_SHARE of it.
         on_events: called after a transaction that gave events their person.
@@ -70,6 +77,7 @@ class OwedCalls:
         client: IdentityClient,
         tracker: Tracker,
         clock: Clock,
+        carries_over: bool,
         budget_seconds: float,
         on_events: Callable[[], None],
         monotonic_seconds: Callable[[], float] = time.monotonic,
@@ -78,6 +86,7 @@ class OwedCalls:
         self._client = client
         self._tracker = tracker
         self._clock = clock
+        self._carries_over = carries_over
         self._budget_seconds = budget_seconds
         self._on_events = on_events
         self._monotonic_seconds = monotonic_seconds
@@ -129,45 +138,68 @@ class OwedCalls:
             visit = visits.by_id(connection, visit_id)
             owed = intents.pending(connection, visit_id)
             device = devices.load(connection, visit)
-        if not owed or owed[0].next_attempt_ms > self._clock():
-            return False
-        outcome = self._call(owed[0], device, until_seconds)
+            intent = intents.first_due(owed, self._clock())
+            if intent is None:
+                return False
+            call = self._prepared(connection, intent, device)
+        outcome = self._call(call, until_seconds)
         with self._database.write() as connection:
             visits.refresh(connection, visit)
             if not intents.holds_lease(connection, visit_id, lease):
                 return False
-            if isinstance(outcome, _Answered):
-                self._store(connection, visit, owed[0], outcome.result, request_id)
-            else:
-                self._store_failure(connection, visit, owed[0], device, outcome.error)
             goes_on = isinstance(outcome, _Answered) and len(owed) > 1
+            if isinstance(outcome, _Failed):
+                self._store_failure(connection, visit, intent, device, outcome.error)
+            elif outcome.result is None:
+                self._close_alias(connection, intent)
+            else:
+                is_owed = self._store(connection, visit, intent, outcome.result, request_id)
+                goes_on = goes_on or is_owed
             if not goes_on:
                 intents.release_lease(connection, visit_id, lease)
         self._on_events()
         return goes_on
 
-    def _call(self, intent: Intent, device: Device, until_seconds: float) -> _Answered | _Failed:
+    def _call(self, call: _Call, until_seconds: float) -> _Answered | _Failed:
         self._database.assert_not_writing()
-        outcome = self._call_once(intent, device)
+        outcome = _outcome(call)
         in_time = self._monotonic_seconds() <= until_seconds
         if isinstance(outcome, _Failed) and in_time and _is_worth_a_second_try(outcome.error):
-            outcome = self._call_once(intent, device)
+            outcome = _outcome(call)
         return outcome
 
-    def _call_once(self, intent: Intent, device: Device) -> _Answered | _Failed:
+    def _prepared(self, connection: Connection, intent: Intent, device: Device) -> _Call:
+        if intent.action == "alias":
+            asked = carrying_over.alias_request(connection, intent, device, self._clock())
+
+            def alias() -> None:
+                if asked is not None:
+                    self._client.alias(device, asked, request_id=intent.request_id)
+
+            return alias
         calls = {
             "identify": self._client.identify,
             "login": self._client.login,
             "logout": self._client.logout,
             "modify": self._client.modify,
         }
-        try:
+
+        def move() -> IdentityResult:
             request = IdentityRequest.empty()
             for identity_type, value in intent.identities.items():
                 request = request.with_identity(identity_type, value)
-            return _Answered(calls[intent.action](device, request, request_id=intent.request_id))
-        except IdentityError as error:
-            return _Failed(error)
+            return calls[intent.action](device, request, request_id=intent.request_id)
+
+        return move
+
+    def _close_alias(self, connection: Connection, intent: Intent) -> None:
+        intents.close(
+            connection,
+            intent,
+            previous_mpid=intent.previous_mpid,
+            mpid=intent.mpid,
+            now_ms=self._clock(),
+        )
 
     def _store(
         self,
@@ -176,7 +208,8 @@ class OwedCalls:
         intent: Intent,
         result: IdentityResult,
         request_id: str,
-    ) -> None:
+    ) -> bool:
+        """Returns whether another call is owed by it."""
         now_ms = self._clock()
         previous_mpid = visit.current_mpid
         mpid = devices.keep(connection, visit, result, now_ms)
@@ -186,7 +219,10 @@ class OwedCalls:
             connection, visit.workspace_id, visit.device_stamp
         ) or sessions.latest_of_visit(connection, visit.id)
         if session is None or visit.is_opted_out:
-            return
+            return False
+        source_mpid = None
+        if self._carries_over:
+            source_mpid = carrying_over.left_anonymous_profile(intent, result)
         with event_log(
             self._tracker,
             connection,
@@ -206,6 +242,16 @@ class OwedCalls:
                         changed_at_ms=now_ms,
                     ),
                 )
+            if source_mpid is not None:
+                carrying_over.copy_attributes(
+                    self._tracker, log, source_mpid=source_mpid, mpid=mpid
+                )
+        if source_mpid is None:
+            return False
+        carrying_over.owe_alias(
+            connection, visit, source_mpid=source_mpid, mpid=mpid, now_ms=now_ms
+        )
+        return True
 
     def _store_failure(
         self,
@@ -240,6 +286,13 @@ class OwedCalls:
         )
 
 
+def _outcome(call: _Call) -> _Answered | _Failed:
+    try:
+        return _Answered(call())
+    except IdentityError as error:
+        return _Failed(error)
+
+
 def _is_worth_a_second_try(error: IdentityError) -> bool:
     """Whether nothing can have happened at the other end, so that a retry at once is harmless."""
     if isinstance(error, ServiceFailed):
@@ -259,6 +312,8 @@ def _verdict(
     not be theirs.
     """
     is_refused = isinstance(error, BadRequest | InvalidRequest)
+    if action == "alias":
+        return "stay" if is_refused or isinstance(error, Forbidden | OptedOut) else "try_again"
     if action == "modify":
         return "stay" if is_refused or isinstance(error, ProfileNotFound) else "try_again"
     if not is_refused or action == "logout":

@@ -247,7 +247,7 @@ class Visitors:
 
     def standing(self, connection: Connection, visit: Visit) -> Standing:
         """Who the visitor is right now."""
-        owed = intents.pending(connection, visit.id)
+        owed = intents.gating(intents.pending(connection, visit.id))
         mpid, is_logged_in = connection.execute(_STANDING, _names(visit)).one_or_none() or (
             visit.current_mpid,
             False,

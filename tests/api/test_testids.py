@@ -194,9 +194,13 @@ def _taking_in(store: Store) -> Iterable[tuple[str, Page]]:
 
 
 def _linked(linking: Store) -> Page:
+    """A customer who was somebody else before, as the service tells it."""
     visitor = linking.browser()
     visitor.get("/")
-    return visitor.get(f"/profiles/{mpid(sign_up(visitor, email='linked@example.com'))}")
+    linking.clock.forward(seconds=1)
+    number = mpid(sign_up(visitor, email="linked@example.com"))
+    linking.parts.background.do_round()
+    return visitor.get(f"/profiles/{number}")
 
 
 def _refused(strict: Store) -> Iterable[tuple[str, Page]]:

@@ -29,6 +29,7 @@ def attribute(name: str, value: Any, mpid: int = 7) -> dict[str, Any]:
         "mpid": mpid,
         "name": name,
         "value": value,
+        "told_by": None,
         "set_at_ms": 1_772_360_100_000,
     }
 

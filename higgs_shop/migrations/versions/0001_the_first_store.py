@@ -13,11 +13,50 @@ _JSON = sa.JSON(none_as_null=True)
 def upgrade() -> None:
     """Create every table."""
     op.create_table(
+        "aliases",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("source_mpid", sa.BigInteger(), nullable=False),
+        sa.Column("destination_mpid", sa.BigInteger(), nullable=False),
+        sa.Column("start_ms", sa.BigInteger(), nullable=False),
+        sa.Column("end_ms", sa.BigInteger(), nullable=False),
+        sa.Column("device_stamp", sa.Text(), nullable=True),
+        sa.Column("request", _JSON, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("copied_events", sa.Integer(), nullable=True),
+        sa.Column("accepted_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("due_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("done_at_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_aliases"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_aliases_due",
+        "aliases",
+        ["due_at_ms"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index(
+        "ix_aliases_workspace_id_destination_mpid",
+        "aliases",
+        ["workspace_id", "destination_mpid"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_aliases_workspace_id_source_mpid",
+        "aliases",
+        ["workspace_id", "source_mpid"],
+        unique=False,
+    )
+    op.create_table(
         "batches",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("source_request_id", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), nullable=False),
+        sa.Column("device_stamp", sa.Text(), nullable=True),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("environment", sa.Text(), nullable=False),
         sa.Column("is_historical", sa.Boolean(), nullable=False),
@@ -116,6 +155,7 @@ def upgrade() -> None:
         sa.Column("visit_id", _ID, nullable=True),
         sa.Column("session_id", _ID, nullable=True),
         sa.Column("session_sequence", sa.Integer(), nullable=True),
+        sa.Column("copied_from", _ID, nullable=True),
         sa.Column("batch_id", _ID, nullable=True),
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("intent_id", _ID, nullable=True),
@@ -141,9 +181,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("mpid IS NULL"),
     )
     op.create_index(
-        "ix_events_workspace_id_mpid_id",
+        "ix_events_workspace_id_mpid_logged_at_ms_id",
         "events",
-        ["workspace_id", "mpid", "id"],
+        ["workspace_id", "mpid", "logged_at_ms", "id"],
         unique=False,
     )
     op.create_index(
@@ -301,6 +341,7 @@ def upgrade() -> None:
         sa.Column("source_mpid", sa.BigInteger(), nullable=True),
         sa.Column("identities", _JSON, nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_profiles"),
         sqlite_with_rowid=False,

@@ -234,12 +234,12 @@ class TestProfile:
         anonymous = mpid(visitor.get("/"))
         sign_in(visitor)
         page = visitor.get(f"/profiles/{anonymous}")
-        assert history(page) == [("login", "left"), ("identify", "made")]
-        assert page.all("history-chapter")[0]["data-mpid"] == known
+        assert history(page) == [("alias", "aliased"), ("login", "left"), ("identify", "made")]
+        assert page.all("history-chapter")[1]["data-mpid"] == known
         assert page.one("profile-kind")["data-kind"] == "anonymous"
-        newest, *_ = visitor.get(f"/profiles/{known}").all("history-chapter")
-        assert anonymous[-6:] in newest.text
-        assert newest["data-outcome"] == "changed"
+        _alias, login, *_ = visitor.get(f"/profiles/{known}").all("history-chapter")
+        assert anonymous[-6:] in login.text
+        assert login["data-outcome"] == "changed"
         assert len(visitor.get(f"/profiles/{known}").all("profile-device")) == 2
 
     def test_a_lost_identity_is_in_the_history_of_who_lost_it(

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 
 from higgs_shop import identity_client
 from higgs_shop.identity_client import (
+    AliasRequest,
     BadRequest,
     ChangeResult,
     Device,
@@ -85,9 +87,11 @@ def new_client(
     answer: Callable[[httpx.Request], httpx.Response],
     clock: Callable[[], int] = lambda: NOW_MS,
     on_user_changed: Callable[[User | None, User], None] | None = None,
+    alias_url: str | None = "https://alias.example/v1/identity",
 ) -> IdentityClient:
     return IdentityClient(
         base_url="https://identity.example/v1/",
+        alias_url=alias_url,
         auth=KeyOnly("demo-web-key"),
         http=OutgoingHttp(
             deadline_seconds=1.0,
@@ -492,3 +496,68 @@ def test_a_base_url_that_cannot_be_used_is_refused_at_once(base_url: str) -> Non
 @pytest.mark.parametrize("module", ["auth", "client", "device", "messages"])
 def test_the_examples_in_the_docstrings_hold(module: str) -> None:
     assert doctest.testmod(vars(identity_client)[module]).failed == 0
+
+
+NOBODY = User("1", {}, is_logged_in=False, first_seen_ms=NOW_MS - 9_000, last_seen_ms=NOW_MS)
+ADA = User("2", {"customerid": "C-1"}, is_logged_in=True, first_seen_ms=NOW_MS, last_seen_ms=NOW_MS)
+
+
+class TestAlias:
+    """What one user did, carried over to another."""
+
+    def test_it_is_sent_as_the_web_sdk_does(self, service: Service, client: IdentityClient) -> None:
+        service.answers.append(httpx.Response(202))
+        client.alias(device_of(ADA, NOBODY), AliasRequest.of(NOBODY, ADA, now_ms=NOW_MS))
+        (request,) = service.requests
+        assert str(request.url) == "https://alias.example/v1/identity/demo-web-key/Alias"
+        assert service.bodies == [
+            {
+                "request_id": "R-1",
+                "request_type": "alias",
+                "environment": "development",
+                "api_key": "demo-web-key",
+                "data": {
+                    "destination_mpid": "2",
+                    "source_mpid": "1",
+                    "start_unixtime_ms": NOW_MS - 9_000,
+                    "end_unixtime_ms": NOW_MS,
+                    "scope": "device",
+                    "device_application_stamp": STAMP,
+                },
+            }
+        ]
+
+    def test_the_period_is_cut_to_ninety_days(self) -> None:
+        long_ago = replace(NOBODY, first_seen_ms=5)
+        asked = AliasRequest.of(long_ago, ADA, now_ms=NOW_MS)
+        assert asked.start_ms == NOW_MS - 90 * 86_400_000
+        assert asked.end_ms == NOW_MS
+
+    def test_it_begins_with_what_waited_for_the_first_answer(self) -> None:
+        asked = AliasRequest.of(NOBODY, ADA, now_ms=NOW_MS, since_ms=NOW_MS - 9_500)
+        assert asked.start_ms == NOW_MS - 9_500
+
+    def test_a_profile_has_nothing_to_get_from_itself(self, client: IdentityClient) -> None:
+        with pytest.raises(InvalidRequest):
+            client.alias(device_of(ADA), AliasRequest.of(ADA, ADA, now_ms=NOW_MS))
+
+    def test_without_a_place_to_send_it_to(self, service: Service) -> None:
+        client = new_client(service, alias_url=None)
+        assert not client.has_alias
+        with pytest.raises(Misconfigured):
+            client.alias(device_of(ADA, NOBODY), AliasRequest.of(NOBODY, ADA, now_ms=NOW_MS))
+
+    def test_who_opted_out_is_let_be(self, service: Service, client: IdentityClient) -> None:
+        with pytest.raises(OptedOut):
+            client.alias(
+                device_of(ADA, NOBODY).with_opt_out(True),
+                AliasRequest.of(NOBODY, ADA, now_ms=NOW_MS),
+            )
+        assert service.requests == []
+
+    def test_a_refusal_is_the_error_that_it_is_elsewhere(
+        self, service: Service, client: IdentityClient
+    ) -> None:
+        service.answers.append(httpx.Response(403))
+        with pytest.raises(Forbidden):
+            client.alias(device_of(ADA, NOBODY), AliasRequest.of(NOBODY, ADA, now_ms=NOW_MS))

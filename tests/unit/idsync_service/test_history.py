@@ -1,5 +1,7 @@
 """What a decision meant for a profile, told from its steps."""
 
+import dataclasses
+
 import pytest
 
 from higgs_shop.idsync_service.history import Chapter, TakenStep
@@ -54,6 +56,13 @@ def chapter(*steps: tuple[str, int], mpid: int = ME, previous_mpid: int | None =
         ),
         pytest.param(
             chapter(("profile_created", OTHER), mpid=OTHER, previous_mpid=ME), "left", id="left"
+        ),
+        pytest.param(
+            dataclasses.replace(
+                chapter(("alias_carried_out", ME), mpid=OTHER, previous_mpid=ME), action="alias"
+            ),
+            "aliased",
+            id="aliased",
         ),
     ],
 )

@@ -1,0 +1,83 @@
+"""Carries alias requests out, whose time has come: the work between profiles, events and the outbox."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from higgs_shop import outbox
+from higgs_shop.clock import Clock
+from higgs_shop.database import Database
+from higgs_shop.idsync_service import aliases
+from higgs_shop.idsync_service.aliases import Alias
+from higgs_shop.tracker import copy_events
+
+
+class Aliasing:
+    """Copies events, moves the first-seen date, and tells the receiver if it wants to know.
+
+    Args:
+        is_sent: whether the webhook gets alias requests too.
+        on_messages: called after a transaction that put one into the outbox.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        is_sent: bool,
+        on_messages: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._is_sent = is_sent
+        self._on_messages = on_messages
+
+    def carry_out_due(self) -> int:
+        """The background worker's round: each request in a transaction of its own. Returns how many."""
+        done = 0
+        while self._carry_out_next():
+            done += 1
+        return done
+
+    def _carry_out_next(self) -> bool:
+        with self._database.read() as connection:
+            if aliases.next_due(connection, self._clock()) is None:
+                return False
+        with self._database.write() as connection:
+            now_ms = self._clock()
+            # Somebody else may have taken it meanwhile.
+            alias = aliases.next_due(connection, now_ms)
+            if alias is None:
+                return False
+            self._carry_out(connection, alias, now_ms)
+        if self._is_sent:
+            self._on_messages()
+        return True
+
+    def _carry_out(self, connection: Connection, alias: Alias, now_ms: int) -> None:
+        copied_events = copy_events(
+            connection,
+            alias.workspace_id,
+            source_mpid=alias.source_mpid,
+            destination_mpid=alias.destination_mpid,
+            start_ms=alias.start_ms,
+            end_ms=alias.end_ms,
+            device_stamp=alias.device_stamp,
+        )
+        aliases.close(connection, alias, copied_events=copied_events, now_ms=now_ms)
+        if self._is_sent:
+            outbox.enqueue(
+                connection,
+                workspace_id=alias.workspace_id,
+                mpid=alias.destination_mpid,
+                drafts=[outbox.Draft(None, lambda *_counters: _body(alias.request))],
+                now_ms=now_ms,
+            )
+
+
+def _body(request: Any) -> bytes:
+    """The request as a client sends it: mParticle does not document another shape."""
+    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
