@@ -19,6 +19,9 @@ from sqlalchemy.pool import QueuePool
 BUSY_TIMEOUT_MS: Final = 1_000
 """How long a writer waits for another. Below the 1.5 s that a page gives the identity service."""
 
+STARTING_TIMEOUT_MS: Final = 30_000
+"""The same for what is done at a start: nobody waits for a page yet, and others may start as well."""
+
 # Keeps the log file from staying at the largest size it ever had.
 _WAL_SIZE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from higgs_shop.app import create_app
 from higgs_shop.clock import system_clock
-from higgs_shop.database import Database, DatabaseError
+from higgs_shop.database import STARTING_TIMEOUT_MS, Database, DatabaseError
 from higgs_shop.migrations import upgrade as upgrade_tables
 from higgs_shop.settings import Settings
 from higgs_shop.tables import metadata
@@ -84,7 +84,7 @@ def upgrade(settings: Settings) -> None:
 def _open(settings: Settings) -> Database:
     try:
         settings.instance.mkdir(parents=True, exist_ok=True)
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, busy_timeout_ms=STARTING_TIMEOUT_MS)
         upgrade_tables(database)
     except (OSError, DatabaseError, SQLAlchemyError) as error:
         raise CannotServe(_why_no_database(settings, error)) from error

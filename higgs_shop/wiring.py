@@ -15,7 +15,7 @@ from higgs_shop import intake, outbox
 from higgs_shop.aliasing import Aliasing
 from higgs_shop.background import Background, beat
 from higgs_shop.clock import Clock, system_clock
-from higgs_shop.database import Database
+from higgs_shop.database import STARTING_TIMEOUT_MS, Database
 from higgs_shop.identity_client import Hmac, IdentityClient, User
 from higgs_shop.identity_types import parse_mpid
 from higgs_shop.idsync_service import (
@@ -114,10 +114,12 @@ def wire(
     """
     secrets = load_secrets(settings)
     settings.instance.mkdir(parents=True, exist_ok=True)
-    database = Database(settings.database_url)
-    upgrade(database)
-    with database.write() as connection:
+    starting = Database(settings.database_url, busy_timeout_ms=STARTING_TIMEOUT_MS)
+    upgrade(starting)
+    with starting.write() as connection:
         workspace = furnish(connection, settings, clock())
+    starting.close()
+    database = Database(settings.database_url)
 
     strategy = STRATEGIES[settings.identity_strategy]
     identity_service = create_service(

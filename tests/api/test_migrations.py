@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, make_url, text
 
-from higgs_shop.database import Database
+from higgs_shop.database import STARTING_TIMEOUT_MS, Database
 from higgs_shop.migrations import upgrade
 from higgs_shop.tables import metadata
 
@@ -94,7 +94,7 @@ def test_several_may_start_at_once(empty_url: str) -> None:
     start = threading.Barrier(4)
 
     def begin(_number: int) -> None:
-        database = Database(empty_url)
+        database = Database(empty_url, busy_timeout_ms=STARTING_TIMEOUT_MS)
         start.wait()
         upgrade(database)
         database.close()
