@@ -254,7 +254,7 @@ def _counted(events: int) -> str:
 
 def _moment(at_ms: int) -> str:
     try:
-        return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="seconds")
+        return f"{datetime.fromtimestamp(at_ms / 1_000, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError):
         return f"{at_ms} ms"
 
