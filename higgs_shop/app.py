@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None, *, wired: Parts | None = None) 
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     keep_parts(app, wired)
-    app.session_interface = VisitSessionInterface(wired.visitors, secure=wired.settings.production)
+    app.session_interface = VisitSessionInterface(wired.visitors, secure=wired.settings.secure)
     add_gate(app)
     csrf = CSRFProtect(app)
     _add_login(app)
@@ -80,6 +80,7 @@ def _shipped(folder: str) -> Path:
 
 
 def _mount(app: Flask, wired: Parts) -> None:
+    # Not over a development store's own TLS: browsers would stay away from http on all of localhost.
     secure = wired.settings.production
     mounted = {
         IDENTITY_MOUNT: wired.identity_service,

@@ -20,10 +20,13 @@ def main() -> None:
 @main.command(epilog="Example: higgs-shop run --port 0")
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", help="Port to listen on; 0 picks a free one.  [default: 8000]")
+@click.option(
+    "--tls", is_flag=True, help="Serve https, with a certificate made once and kept by the store."
+)
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes; one on SQLite.")
-def run(host: str | None, port: str | None, workers: int) -> None:
+def run(host: str | None, port: str | None, tls: bool, workers: int) -> None:
     """Serve the store, with identity service, webhook delivery and inbox."""
-    settings = _settings(host=host, port=port)
+    settings = _settings(host=host, port=port, tls="on" if tls else None)
     if workers > 1 and settings.database_url.startswith("sqlite"):
         _stop(
             f"--workers {workers}: SQLite wants a single process; use --workers 1, or PostgreSQL "

@@ -30,23 +30,31 @@ def load_secrets(
 
     Raises: SettingsError, when the folder cannot be written or a kept secret is empty.
     """
-    folder = settings.instance
-
-    def kept(name: str, make: Callable[[], str]) -> str:
-        try:
-            return _kept(folder / name, make)
-        except OSError as error:
-            raise SettingsError(
-                [f"{variable('instance')}={folder}: cannot keep {name} there ({error.strerror})"]
-            ) from error
-
     return InstanceSecrets(
         secret_key=settings.secret_key.get_secret_value()
-        or kept("secret_key", lambda: random_bytes(48).hex()),
+        or keep_secret(settings, "secret_key", lambda: random_bytes(48).hex()),
         webhook_secret=settings.webhook_secret.get_secret_value()
-        or kept("webhook_secret", lambda: f"whsec_{base64.b64encode(random_bytes(32)).decode()}"),
-        inbox_token=kept("inbox_token", lambda: random_bytes(16).hex()),
+        or keep_secret(
+            settings,
+            "webhook_secret",
+            lambda: f"whsec_{base64.b64encode(random_bytes(32)).decode()}",
+        ),
+        inbox_token=keep_secret(settings, "inbox_token", lambda: random_bytes(16).hex()),
     )
+
+
+def keep_secret(settings: Settings, name: str, make: Callable[[], str]) -> str:
+    """Read one secret from its file in the instance folder; made there if there is none.
+
+    Raises: SettingsError, when the folder cannot be written or the kept secret is empty.
+    """
+    folder = settings.instance
+    try:
+        return _kept(folder / name, make)
+    except OSError as error:
+        raise SettingsError(
+            [f"{variable('instance')}={folder}: cannot keep {name} there ({error.strerror})"]
+        ) from error
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:

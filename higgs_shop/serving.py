@@ -23,6 +23,7 @@ from higgs_shop.database import STARTING_TIMEOUT_MS, Database, DatabaseError
 from higgs_shop.migrations import upgrade as upgrade_tables
 from higgs_shop.settings import Settings
 from higgs_shop.tables import metadata
+from higgs_shop.tls_server import TlsServer
 from higgs_shop.wiring import Parts, furnish, wire
 
 _BACKLOG: Final = 256
@@ -127,9 +128,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _serve_here(parts: Parts, listening: socket.socket, told_to_stop: threading.Event) -> None:
     app = create_app(wired=parts)
-    server: Any = waitress.create_server(
-        app, sockets=[listening], threads=parts.settings.threads, ident=None
-    )
+    server = _server(app, parts, listening)
     parts.start_background_work()
     try:
         _on_stop(sys.exit)
@@ -139,6 +138,14 @@ def _serve_here(parts: Parts, listening: socket.socket, told_to_stop: threading.
         _on_stop(told_to_stop.set)  # once is enough: closing is not interrupted
         server.close()
         parts.close()
+
+
+def _server(app: Any, parts: Parts, listening: socket.socket) -> Any:
+    threads = parts.settings.threads
+    if parts.certificate is None:
+        return waitress.create_server(app, sockets=[listening], threads=threads, ident=None)
+    context = parts.certificate.server_context()
+    return TlsServer(app, listening, context, threads=threads, ident=None)
 
 
 def _fork(
@@ -196,5 +203,8 @@ def _announce(parts: Parts) -> None:
     click.echo(f"Inbox        {address}/inbox")
     click.echo(f"Identity     {parts.settings.idsync_url or f'{address}/identity/v1/ (embedded)'}")
     click.echo(f"Webhook      {parts.output.url}")
+    if parts.certificate is not None:
+        click.echo(f"Certificate  {parts.certificate.file}")
+        click.echo(f"  SHA-256    {parts.certificate.fingerprint}")
     click.echo("Stop it with Ctrl-C.")
     sys.stdout.flush()

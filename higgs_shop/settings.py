@@ -133,6 +133,11 @@ class Settings(BaseModel):
         ge=0,
         le=65_535,
     )
+    tls: bool = setting(
+        False,
+        "serves https with a certificate that the store makes for itself, as `run --tls` does",
+        allowed="on or off",
+    )
     threads: int = setting(
         8,
         "requests answered at the same time",
@@ -287,6 +292,11 @@ class Settings(BaseModel):
     def production(self) -> bool:
         """Whether strangers may reach this store."""
         return self.environment == "production"
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach this store over https: by itself, or by the proxy before it."""
+        return self.production or self.tls
 
     @classmethod
     def load(

@@ -14,6 +14,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from higgs_shop import intake, outbox
 from higgs_shop.aliasing import Aliasing
 from higgs_shop.background import Background, beat
+from higgs_shop.certificate import Certificate, load_certificate
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database
 from higgs_shop.identity_client import Hmac, IdentityClient, User
@@ -57,6 +58,7 @@ class Parts:
 
     settings: Settings
     secrets: InstanceSecrets
+    certificate: Certificate | None
     clock: Clock
     database: Database
     catalog: Catalog
@@ -113,6 +115,7 @@ def wire(
     Raises: SettingsError; DatabaseError when the database cannot be used.
     """
     secrets = load_secrets(settings)
+    certificate = load_certificate(settings, clock()) if settings.tls else None
     settings.instance.mkdir(parents=True, exist_ok=True)
     starting = Database(settings.database_url, busy_timeout_ms=STARTING_TIMEOUT_MS)
     upgrade(starting)
@@ -147,7 +150,12 @@ def wire(
         transport=identity_transport,
     )
     webhook_http = OutgoingHttp(
-        deadline_seconds=settings.webhook_timeout_seconds, max_answer_bytes=_MAX_ANSWER_BYTES
+        deadline_seconds=settings.webhook_timeout_seconds,
+        max_answer_bytes=_MAX_ANSWER_BYTES,
+        # Its own inbox is the one place that the store's certificate stands for.
+        ssl_context=certificate.client_context()
+        if certificate and not settings.webhook_url
+        else None,
     )
     identity_client = IdentityClient(
         base_url=settings.idsync_url or EMBEDDED_URL,
@@ -158,7 +166,7 @@ def wire(
         environment=settings.environment,
         on_user_changed=_log_user_change,
     )
-    inbox_address = f"http://{_own_host(settings)}/inbox/{secrets.inbox_token}"
+    inbox_address = f"{_own_address(settings)}/inbox/{secrets.inbox_token}"
     output = WebhookOutput(
         database,
         webhook_http,
@@ -204,6 +212,7 @@ def wire(
     return Parts(
         settings=settings,
         secrets=secrets,
+        certificate=certificate,
         clock=clock,
         database=database,
         catalog=shipped_catalog(),
@@ -278,12 +287,12 @@ def _resolving(resolver: Resolver) -> intake.Resolve:
     return resolve
 
 
-def _own_host(settings: Settings) -> str:
+def _own_address(settings: Settings) -> str:
     """Where this server reaches itself: a wildcard address is reached by loopback."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
-    return f"{host}:{settings.port}"
+    return f"{'https' if settings.tls else 'http'}://{host}:{settings.port}"
 
 
 def _log_user_change(previous: User | None, new: User) -> None:

@@ -67,7 +67,7 @@ def remember_observer(response: Response) -> None:
         _serializer().dumps("observer"),
         max_age=_HOURS * 3_600,
         httponly=True,
-        secure=parts().settings.production,
+        secure=parts().settings.secure,
         samesite="Lax",
         path="/",
     )
@@ -82,7 +82,7 @@ def _holds_cookie() -> bool:
 
 
 def _cookie_name() -> str:
-    return f"__Host-{COOKIE}" if parts().settings.production else COOKIE
+    return f"__Host-{COOKIE}" if parts().settings.secure else COOKIE
 
 
 def _serializer() -> URLSafeTimedSerializer:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def running(
             line = process.stdout.readline()
             assert line, said
             said += line
-        found = re.search(r"Higgs Shop +(http://\S+)/", said)
+        found = re.search(r"Higgs Shop +(https?://\S+)/", said)
         assert found is not None, said
         yield found[1], process
     finally:
@@ -73,9 +74,11 @@ def stop(process: subprocess.Popen[str], with_signal: int = signal.SIGTERM) -> t
     return process.returncode, said
 
 
-def get(address: str, path: str = "/about") -> httpx.Response:
+def get(
+    address: str, path: str = "/about", *, verify: ssl.SSLContext | bool = True
+) -> httpx.Response:
     """Look at a page as a browser that was never here before."""
-    return httpx.get(f"{address}{path}", trust_env=False, timeout=PATIENCE_SECONDS)
+    return httpx.get(f"{address}{path}", verify=verify, trust_env=False, timeout=PATIENCE_SECONDS)
 
 
 class TestHelp:
@@ -295,6 +298,16 @@ class TestSeveralProcesses:
         settings = {"INSTANCE": str(tmp_path), "DATABASE_URL": workers_url}
         arguments = ("run", "--workers", "2", "--port", "0")
         with running(*arguments, cwd=tmp_path, **settings) as (_, process):
+            assert stop(process) == (0, "")
+
+    def test_they_serve_https_with_one_certificate(self, tmp_path: Path, workers_url: str) -> None:
+        settings = {"INSTANCE": str(tmp_path), "DATABASE_URL": workers_url}
+        arguments = ("run", "--tls", "--workers", "2", "--port", "0")
+        with running(*arguments, cwd=tmp_path, **settings) as (address, process):
+            trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            trusted.load_verify_locations(tmp_path / "certificate.pem")
+            for _ in range(6):
+                assert get(address, "/healthz", verify=trusted).status_code == 200
             assert stop(process) == (0, "")
 
     def test_they_share_the_work_and_do_nothing_twice(

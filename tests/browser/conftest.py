@@ -92,11 +92,11 @@ def received(receiver: Receiver, store: StoreProcess) -> Iterator[ReceivedEvents
 
 @pytest.fixture
 def new_store(tmp_path: Path) -> Iterator[NewStore]:
-    """Starts a store of the test's own: `new_store("name", WEBHOOK_URL=…)`."""
+    """Starts a store of the test's own: `new_store("name", "--tls", WEBHOOK_URL=…)`."""
     started: list[StoreProcess] = []
 
-    def start(name: str, **settings: str) -> StoreProcess:
-        store = StoreProcess(tmp_path / name, **settings)
+    def start(name: str, *options: str, **settings: str) -> StoreProcess:
+        store = StoreProcess(tmp_path / name, *options, **settings)
         store.start()
         started.append(store)
         return store

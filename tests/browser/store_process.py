@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -35,14 +36,20 @@ class StoreProcess:
 
     Args:
         instance: the folder; empty for a fresh store.
+        options: of `run`, besides the port.
         settings: in capitals and without their prefix, e.g. `WEBHOOK_URL="http://…"`.
+
+    Attributes:
+        said: what it printed when it was ready.
 
     It stays on the port it was given first, so that a restart is one to its visitors too.
     """
 
-    def __init__(self, instance: Path, **settings: str) -> None:
+    def __init__(self, instance: Path, *options: str, **settings: str) -> None:
         self.instance = instance
         self.address = ""
+        self.said = ""
+        self._options = options
         self._settings = settings
         self._log = instance / "stderr.txt"
         self._process: subprocess.Popen[str] | None = None
@@ -60,13 +67,22 @@ class StoreProcess:
         assert parsed.port is not None
         return parsed.hostname, parsed.port
 
+    def trusted(self) -> ssl.SSLContext | bool:
+        """For httpx: a store with a certificate of its own is known by that file, and only by it."""
+        if not self.address.startswith("https:"):
+            return True
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        context.load_verify_locations(self.instance / "certificate.pem")
+        return context
+
     def start(self) -> None:
         """Start it and wait until it says where it listens."""
         self.instance.mkdir(parents=True, exist_ok=True)
         port = str(self.host[1]) if self.address else "0"
         with self._log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "higgs_shop", "run", "--port", port],
+                [sys.executable, "-m", "higgs_shop", "run", "--port", port, *self._options],
                 cwd=self.instance,
                 env=self._environment(),
                 stdout=subprocess.PIPE,
@@ -76,16 +92,18 @@ class StoreProcess:
         # Reading a silent process would wait forever; killed, it ends the output.
         lid = threading.Timer(START_TIMEOUT_SECONDS, self._process.kill)
         lid.start()
+        self.said = ""
         try:
             assert self._process.stdout is not None
-            first_line = self._process.stdout.readline()
+            while "Stop it with" not in self.said and (line := self._process.stdout.readline()):
+                self.said += line
         finally:
             lid.cancel()
-        found = re.search(r"http://127\.0\.0\.1:\d+", first_line)
+        found = re.search(r"https?://127\.0\.0\.1:\d+", self.said)
         if found is None:
             self._process.kill()
             self._end()
-            raise AssertionError(f"the store did not start: {first_line}\n{self._errors()}")
+            raise AssertionError(f"the store did not start: {self.said}\n{self._errors()}")
         self.address = found[0]
 
     def stop(self) -> None:
@@ -104,7 +122,8 @@ class StoreProcess:
 
     def is_idle(self) -> bool:
         """Whether nothing that was attributed waits to be delivered."""
-        return bool(httpx.get(f"{self.address}/readyz").json()["waiting_messages"] == 0)
+        answer = httpx.get(f"{self.address}/readyz", verify=self.trusted())
+        return bool(answer.json()["waiting_messages"] == 0)
 
     def wait_until_delivered(self) -> None:
         """Block until everything that was attributed so far is delivered."""

@@ -32,6 +32,7 @@ def test_every_default_is_the_documented_one(tmp_path: Path) -> None:
         "environment": "development",
         "host": "127.0.0.1",
         "port": 8000,
+        "tls": False,
         "threads": 8,
         "instance": tmp_path,
         "database_url": f"sqlite:///{tmp_path}/higgs-shop.db",
