@@ -2,18 +2,31 @@
 eight people who write at the same moment.
 
 The visitor of the hung identity service is the worst off: the very first call was never answered, and
-every page finds it still owed.
+every page finds it still owed. Once such a service is left alone, a call is refused at once.
 """
 
+import contextlib
 import statistics
 import threading
 from typing import Final
 
-from benchmarks.measuring import Act, Row, Size, at_most, medians, wall_seconds
+import httpx
+
+from benchmarks.measuring import Act, Row, Size, at_most, cpu_seconds, medians, wall_seconds
 from benchmarks.stores import Store, receiver, store
+from higgs_shop.clock import system_clock
+from higgs_shop.identity_client import (
+    CircuitOpen,
+    Device,
+    IdentityClient,
+    KeyOnly,
+    NoConnection,
+)
+from higgs_shop.outgoing_http import OutgoingHttp
 
 _GOAL_HUNG: Final = 1.2
 _GOAL_WORST_MS: Final = 100
+_GOAL_REFUSED_MS: Final = 5
 _PEOPLE: Final = 8
 # A store delivers what a page logged while the next page is timed. That one should be its own.
 _IN_A_ROW: Final = 10
@@ -45,7 +58,38 @@ def rows(size: Size) -> list[Row]:
             unit=" ms",
             note=f"median {statistics.median(crowd) * 1_000:.0f} ms",
         ),
+        at_most(
+            "identity call while the service is left alone, worst, CPU",
+            max(_refused_calls(size.requests)) * 1_000,
+            _GOAL_REFUSED_MS,
+            unit=" ms",
+        ),
     ]
+
+
+def _refused_calls(calls: int) -> list[float]:
+    def nobody(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("nobody listens there", request=request)
+
+    taken: list[float] = []
+    with OutgoingHttp(
+        deadline_seconds=1, max_answer_bytes=1, transport=httpx.MockTransport(nobody)
+    ) as http:
+        client = IdentityClient(
+            base_url="https://identity.example/v1",
+            auth=KeyOnly("key"),
+            http=http,
+            clock=system_clock,
+        )
+        while client.pause_left_ms == 0:
+            with contextlib.suppress(NoConnection):
+                client.identify(Device(stamp="refused"))
+        for _ in range(calls):
+            started = cpu_seconds()
+            with contextlib.suppress(CircuitOpen):
+                client.identify(Device(stamp="refused"))
+            taken.append(cpu_seconds() - started)
+    return taken
 
 
 def _pages(of: Store) -> Act:

@@ -4,6 +4,7 @@ client.py     IdentityClient: identify, login, logout, search, modify
 messages.py   IdentityRequest in, IdentityResult out
 device.py     Device: what is remembered on one device, and its Users
 auth.py       KeyOnly, Basic, Hmac
+circuit_breaker.py   when to leave a service alone that keeps failing
 errors.py     what a call can end in, split by what the caller can do next
 """
 
@@ -12,6 +13,7 @@ from higgs_shop.identity_client.client import Environment, IdentityClient
 from higgs_shop.identity_client.device import Device, User, is_mpid
 from higgs_shop.identity_client.errors import (
     BadRequest,
+    CircuitOpen,
     ConnectionLost,
     ErrorDetail,
     Forbidden,
@@ -47,6 +49,7 @@ __all__ = [
     "BadRequest",
     "Basic",
     "ChangeResult",
+    "CircuitOpen",
     "ClientSdk",
     "ConnectionLost",
     "Device",

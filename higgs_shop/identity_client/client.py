@@ -17,14 +17,17 @@ import httpx
 from higgs_shop import outgoing_http
 from higgs_shop.clock import Clock
 from higgs_shop.identity_client.auth import Basic, Hmac, KeyOnly
+from higgs_shop.identity_client.circuit_breaker import CircuitBreaker
 from higgs_shop.identity_client.device import Device, User
 from higgs_shop.identity_client.errors import (
     BadRequest,
+    CircuitOpen,
     ConnectionLost,
     Forbidden,
     IdentityError,
     InvalidRequest,
     Misconfigured,
+    NoAnswer,
     NoConnection,
     NoCurrentUser,
     NotUnderstood,
@@ -82,7 +85,9 @@ class IdentityClient:
 
     Every call takes a Device (what is remembered so far) and a request, and returns an
     IdentityResult with the Device to keep instead. A call that fails raises an IdentityError and
-    changes nothing. Nothing is tried again here, and no call takes longer than `http` allows.
+    changes nothing. Nothing is tried again here, and no call takes longer than `http` allows. A
+    service that keeps failing is left alone for a while (see circuit_breaker.py); calls then raise
+    CircuitOpen at once.
 
     Args:
         base_url: all that stands before `/identify`, e.g. "https://identity.example/v1".
@@ -137,8 +142,15 @@ class IdentityClient:
         self._on_user_changed = on_user_changed
         self._new_request_id = new_request_id
         self._client_sdk = client_sdk
+        self._breaker = CircuitBreaker(clock)
+        self._alias_breaker = CircuitBreaker(clock)  # another host, as a rule
         self._under_way: set[str] = set()
         self._under_way_lock = threading.Lock()
+
+    @property
+    def pause_left_ms(self) -> int:
+        """How long every call but alias is refused, since the service failed too often; 0 when none is."""
+        return self._breaker.pause_left_ms
 
     def identify(
         self,
@@ -296,7 +308,7 @@ class IdentityClient:
         }
         url = f"{self._alias_url}/{self._auth.key}/Alias"
         with _logged("alias", request_id):
-            self._exchange(url, body, request_id)
+            self._exchange(url, body, request_id, self._alias_breaker)
 
     def _move(
         self, action: str, device: Device, request: IdentityRequest, request_id: str | None
@@ -351,7 +363,7 @@ class IdentityClient:
             "request_timestamp_ms": self._clock(),
             **members,
         }
-        answer = self._exchange(f"{self._base_url}/{path}", body, request_id)
+        answer = self._exchange(f"{self._base_url}/{path}", body, request_id, self._breaker)
         return _Reply(
             read_answer(answer.body, answer.headers.get("Content-Type")),
             request_id,
@@ -359,18 +371,30 @@ class IdentityClient:
             answer.duration_ms,
         )
 
-    def _exchange(self, url: str, body: Mapping[str, Any], request_id: str) -> outgoing_http.Answer:
+    def _exchange(
+        self, url: str, body: Mapping[str, Any], request_id: str, breaker: CircuitBreaker
+    ) -> outgoing_http.Answer:
+        answer = self._send(url, to_json(body), breaker)
+        if not 200 <= answer.status_code < 300:
+            raise _refusal(answer, request_id, self._clock())
+        return answer
+
+    def _send(self, url: str, content: bytes, breaker: CircuitBreaker) -> outgoing_http.Answer:
+        entered, answered = breaker.enter(), None
         try:
             answer = self._http.post(
                 url,
-                content=to_json(body),
+                content=content,
                 headers={"Content-Type": "application/json", "Accept": "application/json"},
                 auth=self._auth,
             )
+            answered = _shows_that_somebody_is_there(answer)
         except outgoing_http.OutgoingError as error:
-            raise _OUTGOING[type(error)](str(error)) from error
-        if not 200 <= answer.status_code < 300:
-            raise _refusal(answer, request_id, self._clock())
+            raised = _OUTGOING[type(error)](str(error))
+            answered = False if isinstance(raised, NoAnswer) else None
+            raise raised from error
+        finally:
+            breaker.leave(entered, answered=answered)
         return answer
 
     def _signal(self, result: IdentityResult) -> None:
@@ -417,6 +441,8 @@ class _Reply:
 def _logged(path: str, request_id: str) -> Iterator[None]:
     try:
         yield
+    except CircuitOpen:
+        raise  # was logged once, when the circuit opened
     except IdentityError as error:
         # Not the error's text: what a service writes into it may name a person.
         _logger.warning(
@@ -439,6 +465,13 @@ def _checked(base_url: str) -> str:
     if url.userinfo or url.query or url.fragment or "?" in base_url or "#" in base_url:
         raise ValueError("the base URL may hold neither credentials nor a query nor a fragment")
     return base_url.rstrip("/")
+
+
+def _shows_that_somebody_is_there(answer: outgoing_http.Answer) -> bool | None:
+    """For the circuit breaker, whose docstring has the reasons."""
+    if answer.status_code == 503 and "Retry-After" in answer.headers:
+        return None
+    return answer.status_code < 500
 
 
 def _refuse_if_opted_out(device: Device) -> None:

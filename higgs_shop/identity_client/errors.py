@@ -8,6 +8,7 @@
     ├─ RequestInProgress        another call for this device is under way: wait for its result
     ├─ NoAnswer                 try again later; __cause__ tells more
     │  ├─ NoConnection          nobody listens there: nothing was sent
+    │  │  └─ CircuitOpen        it failed too often just now, so it was not even tried
     │  ├─ TlsFailed             the service could not prove who it is: nothing was sent
     │  ├─ TimedOut              the deadline passed: it may have been carried out
     │  └─ ConnectionLost        the connection broke: it may have been carried out
@@ -83,6 +84,20 @@ class NoConnection(NoAnswer):
     """Nobody listens at the base URL. The request was not sent; try again later."""
 
     code = "no_connection"
+
+
+class CircuitOpen(NoConnection):
+    """The service failed too often just now and is left alone for a while. Nothing was sent.
+
+    Attributes:
+        retry_after_seconds: when it may be worth asking again.
+    """
+
+    code = "circuit_open"
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__("the service failed too often just now; it was not asked")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class TlsFailed(NoAnswer):

@@ -39,6 +39,7 @@ _TITLES = {
 
 _REASONS = {
     "no_connection": "The identity service cannot be reached.",
+    "circuit_open": "The identity service failed too often just now. It is asked again in a moment.",
     "timed_out": "The identity service did not answer in time.",
     "tls_failed": "The identity service could not prove who it is.",
     "connection_lost": "The connection to the identity service broke.",
@@ -100,6 +101,6 @@ def _pending(intent: Intent) -> dict[str, Any]:
         "reason": _REASONS.get(
             intent.error_code or "", "The identity service has not answered yet."
         )
-        if intent.attempts
+        if intent.attempts or intent.error_code
         else "It is being asked right now.",
     }

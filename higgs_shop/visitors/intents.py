@@ -197,6 +197,17 @@ def postpone(
     )
 
 
+def hold_back(
+    connection: Connection, intent: Intent, *, code: str, message: str, next_attempt_ms: int
+) -> None:
+    """The call was not even made; it stays owed, as if nothing had been tried."""
+    connection.execute(
+        update(intents)
+        .where(intents.c.id == intent.id)
+        .values(error_code=code, error_message=message, next_attempt_ms=next_attempt_ms)
+    )
+
+
 def refuse(connection: Connection, intent: Intent, *, code: str, message: str, now_ms: int) -> None:
     """The call can never succeed; it is not owed any more."""
     connection.execute(

@@ -16,6 +16,7 @@ from higgs_shop.clock import Clock
 from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.identity_client import (
     BadRequest,
+    CircuitOpen,
     Device,
     Forbidden,
     IdentityClient,
@@ -117,7 +118,12 @@ class OwedCalls:
             intents.forget_leases(connection)
 
     def make_all_due(self) -> int:
-        """The background worker's round: every visit whose calls are due. Returns how many."""
+        """The background worker's round: every visit whose calls are due. Returns how many.
+
+        While the service is left alone, none is.
+        """
+        if self._client.pause_left_ms > 0:
+            return 0
         with self._database.read() as connection:
             due = intents.visits_with_due_calls(connection, self._clock())
         for visit_id in due:
@@ -165,7 +171,9 @@ class OwedCalls:
         outcome = _outcome(call)
         in_time = self._monotonic_seconds() <= until_seconds
         if isinstance(outcome, _Failed) and in_time and _is_worth_a_second_try(outcome.error):
-            outcome = _outcome(call)
+            second = _outcome(call)
+            # A second try that was not made must not hide how the first one went.
+            return outcome if _was_not_made(second) else second
         return outcome
 
     def _prepared(self, connection: Connection, intent: Intent, device: Device) -> _Call:
@@ -263,6 +271,16 @@ class OwedCalls:
     ) -> None:
         now_ms = self._clock()
         message = str(error)[:500]
+        if isinstance(error, CircuitOpen):
+            wait_ms = int(error.retry_after_seconds * 1_000)
+            intents.hold_back(
+                connection,
+                intent,
+                code=error.code,
+                message=message,
+                next_attempt_ms=now_ms + wait_ms,
+            )
+            return
         verdict = _verdict(intent.action, device.current_user, error)
         if verdict == "stay":
             intents.refuse(connection, intent, code=error.code, message=message, now_ms=now_ms)
@@ -297,7 +315,11 @@ def _is_worth_a_second_try(error: IdentityError) -> bool:
     """Whether nothing can have happened at the other end, so that a retry at once is harmless."""
     if isinstance(error, ServiceFailed):
         return error.status_code in _RETRIED_STATUSES
-    return isinstance(error, NoConnection)
+    return isinstance(error, NoConnection) and not isinstance(error, CircuitOpen)
+
+
+def _was_not_made(outcome: _Answered | _Failed) -> bool:
+    return isinstance(outcome, _Failed) and isinstance(outcome.error, CircuitOpen)
 
 
 def _verdict(

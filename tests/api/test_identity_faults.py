@@ -202,6 +202,75 @@ class TestRetryPolicy:
         assert waits_seconds == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
+class TestAServiceThatIsLeftAlone:
+    """After five failures within ten seconds, nobody asks for five."""
+
+    @pytest.fixture
+    def service(self) -> Iterator[Receiver]:
+        """Fails, until a test says otherwise."""
+        with Receiver(answer=lambda _: Reply(500)) as receiver:
+            yield receiver
+
+    @pytest.fixture
+    def store(self, open_store: OpenStore, service: Receiver) -> Store:
+        """A store whose first five visitors were not told who they are."""
+        store = open_store(
+            idsync_url=f"{service.url}/v1", identity_budget_seconds=LONG_BUDGET_SECONDS
+        )
+        for _ in range(5):
+            store.browser().get("/about")
+        return store
+
+    def test_pages_say_so_and_do_not_ask(self, store: Store, service: Receiver) -> None:
+        page = store.browser().get("/about")
+        assert page.status == 200
+        assert journeys.identity_state(page) == "pending"
+        assert "failed too often just now" in page.text("identity-pending")
+        store.clock.forward(seconds=4)
+        assert store.parts.background.do_round() == 0
+        assert len(service.requests) == 5
+        (*_, held_back) = store.rows("identity_intents")
+        assert (held_back["state"], held_back["attempts"]) == ("pending", 0)
+
+    def test_what_is_owed_is_made_up_for_when_it_is_back(
+        self, store: Store, service: Receiver
+    ) -> None:
+        for _ in range(5):
+            store.browser().get("/about")
+        service.answer = known_as(4711)
+        store.clock.forward(seconds=5)
+        store.parts.background.do_round()
+        assert {row["state"] for row in store.rows("identity_intents")} == {"done"}
+        assert {event.mpid for event in store.events()} == {4711}
+        assert len(service.requests) == 15, "each of the ten was answered once"
+
+    def test_one_that_is_still_down_is_asked_once_in_five_seconds(
+        self, store: Store, service: Receiver
+    ) -> None:
+        for _ in range(4):
+            before = len(service.requests)
+            store.clock.forward(seconds=5)
+            store.parts.background.do_round()
+            store.parts.background.do_round()
+            assert len(service.requests) == before + 1
+
+    def test_a_second_try_that_is_not_made_hides_no_failure(
+        self, open_store: OpenStore, service: Receiver
+    ) -> None:
+        """Each page asks twice; the third page's first try is the fifth failure."""
+        service.answer = lambda _: Reply(502)
+        store = open_store(
+            idsync_url=f"{service.url}/v1", identity_budget_seconds=LONG_BUDGET_SECONDS
+        )
+        for _ in range(4):
+            store.browser().get("/about")
+        assert [row["error_code"] for row in store.rows("identity_intents")] == [
+            *["service_failed"] * 3,
+            "circuit_open",
+        ]
+        assert len(service.requests) == 5
+
+
 def test_a_lost_reply_makes_no_second_profile(
     open_store: OpenStore, line: FaultProxy, tmp_path: Path
 ) -> None:
@@ -237,10 +306,10 @@ def test_a_lost_reply_makes_no_second_profile(
 
 
 def recover(store: Store, line: FaultProxy) -> None:
-    """The line is mended, and the call that is owed is made again."""
+    """The line is mended, and the call that is owed is made again. (So seldom does no circuit open.)"""
     assert [row["state"] for row in store.rows("identity_intents")].count("pending") == 1
     line.mode = PASS
-    store.clock.forward(seconds=1)
+    store.clock.forward(seconds=3)
     store.parts.background.do_round()
     assert {row["state"] for row in store.rows("identity_intents")} == {"done"}
 
