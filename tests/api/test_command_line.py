@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -22,7 +22,7 @@ from higgs_shop.command_line import main
 from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
 from higgs_shop.tables import events, identity_intents, messages
-from tests.network_faults import Receiver
+from tests.network_faults import Receiver, Reply
 
 PATIENCE_SECONDS = 60
 COMMANDS = ["run", "forward", "reset", "db upgrade"]
@@ -81,6 +81,21 @@ def get(
     return httpx.get(f"{address}{path}", verify=verify, trust_env=False, timeout=PATIENCE_SECONDS)
 
 
+def children(process_id: int) -> list[int]:
+    """The processes that a process has started."""
+    listed = Path(f"/proc/{process_id}/task/{process_id}/children").read_text()
+    return [int(child) for child in listed.split()]
+
+
+def sockets(process_id: int) -> set[str]:
+    """The sockets that a process holds, by the kernel's numbers, which forked processes share."""
+    held = set()
+    for descriptor in Path(f"/proc/{process_id}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            held.add(str(descriptor.readlink()))
+    return {each for each in held if each.startswith("socket:")}
+
+
 class TestHelp:
     """What the commands say about themselves."""
 
@@ -124,6 +139,18 @@ class TestWrongUse:
         result = command("run", "--port", port, INSTANCE=str(tmp_path))
         assert result.exit_code == 2
         assert port in result.output
+
+    def test_an_identity_service_that_is_reached_in_the_open_is_refused(
+        self, tmp_path: Path
+    ) -> None:
+        result = command(
+            "run", "--port", "0", INSTANCE=str(tmp_path), IDSYNC_URL="http://identity.example/v1"
+        )
+        assert result.exit_code == 2
+        (line,) = result.output.splitlines()
+        assert "HIGGS_SHOP_IDSYNC_URL" in line
+        assert "use https" in line
+        assert list(tmp_path.iterdir()) == [], "before anything was made"
 
     def test_a_port_in_use_is_said_in_one_line(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
@@ -299,6 +326,29 @@ class TestSeveralProcesses:
         arguments = ("run", "--workers", "2", "--port", "0")
         with running(*arguments, cwd=tmp_path, **settings) as (_, process):
             assert stop(process) == (0, "")
+
+    def test_they_share_no_connection(self, tmp_path: Path, workers_url: str) -> None:
+        """Each has its own to the identity service and to the database, and their parent has none."""
+        known = Reply(headers={"Content-Type": "application/json"}, body=b'{"mpid": "4711"}')
+        with Receiver(lambda _: known) as identity, ThreadPoolExecutor(1) as browser:
+            identity.hold()
+            settings = {
+                "INSTANCE": str(tmp_path),
+                "DATABASE_URL": workers_url,
+                "IDSYNC_URL": f"{identity.url}/v1",
+                "IDENTITY_BUDGET_SECONDS": str(PATIENCE_SECONDS),
+            }
+            arguments = ("run", "--workers", "2", "--port", "0")
+            with running(*arguments, cwd=tmp_path, **settings) as (address, process):
+                page = browser.submit(get, address)
+                identity.wait_for(1, PATIENCE_SECONDS)
+                first, second = (sockets(child) for child in children(process.pid))
+                (listening,) = sockets(process.pid)
+                assert first & second == {listening}
+                assert len(first | second) > 3, "the browser's, the service's and the database's"
+                identity.release()
+                assert page.result(PATIENCE_SECONDS).status_code == 200
+                assert stop(process) == (0, "")
 
     def test_they_serve_https_with_one_certificate(self, tmp_path: Path, workers_url: str) -> None:
         settings = {"INSTANCE": str(tmp_path), "DATABASE_URL": workers_url}

@@ -2,14 +2,16 @@
 
 import gzip
 import logging
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import trustme
 
+from higgs_shop.certificate import load_certificate
 from higgs_shop.identity_client import (
     Basic,
     ConnectionLost,
@@ -28,6 +30,7 @@ from higgs_shop.identity_client import (
     User,
 )
 from higgs_shop.outgoing_http import OutgoingHttp
+from higgs_shop.settings import Settings
 from tests.network_faults import (
     BLACKHOLE,
     DRIP,
@@ -39,9 +42,12 @@ from tests.network_faults import (
     Receiver,
     Reply,
     cut_after,
+    serving,
+    trusting,
 )
 
 NOW_MS = 1_772_360_100_000
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 DEADLINE_SECONDS = 0.3
 KEY_ONLY = KeyOnly("canary-key")
 SIGNED = Hmac("canary-key", "canary-secret", lambda: NOW_MS)
@@ -221,13 +227,38 @@ def test_proxies_in_the_environment_have_no_effect(
         assert hijacker.connections == 0
 
 
-def test_a_service_that_cannot_prove_who_it_is_learns_nothing(http: OutgoingHttp) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    with Receiver(ssl_context=context) as service:
+IMPOSTORS = ["expired", "for another host", "self-signed", "of an unknown authority"]
+
+
+@pytest.mark.parametrize("impostor", IMPOSTORS)
+@pytest.mark.parametrize("auth", [KEY_ONLY, SIGNED, BASIC], ids=lambda auth: type(auth).__name__)
+def test_a_service_that_cannot_prove_who_it_is_learns_nothing(
+    impostor: str, auth: KeyOnly | Basic | Hmac, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    served = {
+        "expired": lambda: serving(authority.issue_cert("127.0.0.1", not_after=LONG_AGO)),
+        "for another host": lambda: serving(authority.issue_cert("identity.example")),
+        "self-signed": lambda: load_certificate(
+            Settings(instance=tmp_path, tls=True), NOW_MS
+        ).server_context(),
+        "of an unknown authority": lambda: serving(trustme.CA().issue_cert("127.0.0.1")),
+    }[impostor]()
+    with (
+        Receiver(ssl_context=served) as service,
+        OutgoingHttp(
+            deadline_seconds=30.0, max_answer_bytes=65_536, ssl_context=trusting(authority)
+        ) as http,
+    ):
         with pytest.raises(TlsFailed):
-            client_of(service.url, http).identify(DEVICE)
+            client_of(service.url, http, auth).identify(DEVICE)
         assert service.requests == []
+
+
+def test_a_service_that_speaks_no_tls_learns_nothing(http: OutgoingHttp, service: Receiver) -> None:
+    with pytest.raises(TlsFailed):
+        client_of(service.url.replace("http:", "https:"), http).identify(DEVICE)
+    assert service.requests == []
 
 
 def test_a_host_that_cannot_exist_is_a_matter_for_the_settings(http: OutgoingHttp) -> None:

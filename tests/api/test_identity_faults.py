@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import trustme
 from waitress.server import create_server
 
 from higgs_shop.database import Database
@@ -33,6 +34,7 @@ from tests.network_faults import (
     Receiver,
     Reply,
     cut_after,
+    serving,
 )
 
 VIEWS = 25
@@ -314,6 +316,18 @@ def recover(store: Store, line: FaultProxy) -> None:
     assert {row["state"] for row in store.rows("identity_intents")} == {"done"}
 
 
+def test_a_service_that_cannot_prove_who_it_is_is_told_nothing(open_store: OpenStore) -> None:
+    """And the page says what is the matter."""
+    with Receiver(ssl_context=serving(trustme.CA().issue_cert("127.0.0.1"))) as impostor:
+        store = open_store(
+            idsync_url=f"{impostor.url}/v1", identity_budget_seconds=LONG_BUDGET_SECONDS
+        )
+        page = store.browser().get("/about")
+        assert journeys.identity_state(page) == "pending"
+        assert "could not prove who it is" in page.text("identity-pending")
+        assert impostor.requests == []
+
+
 def test_the_environment_sends_nothing_through_a_proxy(
     remote: tuple[str, int],
     open_store: OpenStore,
@@ -372,6 +386,19 @@ def test_a_stampede_opens_no_more_sockets_than_the_pool_has(open_store: OpenStor
         release.join()
         assert len(service.requests) == visits
         assert service.connections <= MOST_SOCKETS
+
+
+def test_who_finds_no_free_connection_falls_back(open_store: OpenStore) -> None:
+    """More visitors than connections, and nobody is answered: every page comes all the same."""
+    visits = MOST_SOCKETS + 4
+    with Receiver() as service:
+        service.hold()
+        store = open_store(
+            idsync_url=f"{service.url}/v1", identity_budget_seconds=SHORT_BUDGET_SECONDS
+        )
+        assert stampede(store, visits) == [200] * visits
+        assert service.connections <= MOST_SOCKETS
+        assert [row["state"] for row in store.rows("identity_intents")] == ["pending"] * visits
 
 
 def stampede(store: Store, visits: int) -> list[int]:

@@ -37,6 +37,8 @@ from tests.network_faults import (
     Receiver,
     Reply,
     cut_after,
+    serving,
+    trusting,
 )
 
 DEADLINE_SECONDS = 0.3
@@ -260,22 +262,14 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def serving(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context
-
-
-def trusting(authority: trustme.CA) -> OutgoingHttp:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    return OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=MOST_BYTES, ssl_context=context)
+def patient(ssl_context: ssl.SSLContext) -> OutgoingHttp:
+    return OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=MOST_BYTES, ssl_context=ssl_context)
 
 
 def test_a_private_authority_can_be_trusted(authority: trustme.CA) -> None:
     with (
         Receiver(ssl_context=serving(authority.issue_cert("127.0.0.1"))) as receiver,
-        trusting(authority) as http,
+        patient(trusting(authority)) as http,
     ):
         assert http.post(receiver.url, content=b"{}", headers={}).status_code == 200
 
@@ -306,7 +300,10 @@ def test_a_certificate_that_does_not_fit_is_refused(authority: trustme.CA, fault
         if fault == "wrong host"
         else authority.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))
     )
-    with Receiver(ssl_context=serving(certificate)) as receiver, trusting(authority) as http:
+    with (
+        Receiver(ssl_context=serving(certificate)) as receiver,
+        patient(trusting(authority)) as http,
+    ):
         with pytest.raises(TlsFailed):
             http.post(receiver.url, content=b"{}", headers={})
         assert receiver.requests == []

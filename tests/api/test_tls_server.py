@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from higgs_shop.tls_server import TlsServer
+from tests.network_faults import serving, trusting
 
 PATIENCE_SECONDS = 60
 LARGE = 5_000_000
@@ -33,9 +34,8 @@ def address(authority: trustme.CA) -> Iterator[tuple[str, int]]:
         start_response("200 OK", [*headers, ("X-Scheme", environ["wsgi.url_scheme"])])
         return [body]
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
     listening = socket.create_server(("127.0.0.1", 0))
+    context = serving(authority.issue_cert("127.0.0.1"))
     server = TlsServer(echo, listening, context, threads=1, ident=None)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -50,9 +50,7 @@ def address(authority: trustme.CA) -> Iterator[tuple[str, int]]:
 
 @pytest.fixture
 def trust(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    return context
+    return trusting(authority)
 
 
 @pytest.fixture

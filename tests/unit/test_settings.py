@@ -219,6 +219,26 @@ class TestReading:
     def test_a_remote_api_is_reached_safely(self, url: str) -> None:
         assert Settings(idsync_url=url).idsync_url == url
 
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "10.0.0.1",
+            "192.168.0.1",
+            "[fe80::1]",
+            "0.0.0.0",  # noqa: S104 (that is what is tested)
+            "127.1",
+            "0x7f.1",
+            "2130706433",
+            "localhost.example",
+            "127.0.0.1.example",
+            "identity.localhost.example:80",
+        ],
+    )
+    def test_plain_http_never_leaves_this_machine(self, host: str) -> None:
+        (line,) = lines_of(idsync_url=f"http://{host}/v1")
+        assert line.startswith("HIGGS_SHOP_IDSYNC_URL=")
+        assert line.endswith("plain http leaves this machine; use https")
+
 
 @pytest.mark.parametrize(
     ("field", "value", "line"),
