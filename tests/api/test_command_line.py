@@ -51,6 +51,7 @@ def running(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     try:
         assert process.stdout is not None
@@ -63,7 +64,9 @@ def running(
         assert found is not None, said
         yield found[1], process
     finally:
-        process.kill()
+        # With all its workers, which would else hold its output open.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
