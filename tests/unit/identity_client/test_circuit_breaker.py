@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from higgs_shop.identity_client import (
+    AliasRequest,
     CircuitOpen,
     Device,
     Hmac,
@@ -28,6 +29,7 @@ from higgs_shop.outgoing_http import OutgoingHttp
 CALLERS = 50
 NOW_MS = 1_772_360_100_000
 DEVICE = Device(stamp="0b7f3d64")
+CARRY_OVER = AliasRequest("4711", "4712", 1, 2)
 ANSWER = {"mpid": "4711", "is_logged_in": False, "matched_identities": {}}
 
 Answer = httpx.Response | Exception
@@ -192,6 +194,7 @@ def client_of(
 ) -> IdentityClient:
     return IdentityClient(
         base_url="https://identity.example/v1",
+        alias_url="https://alias.example/v1/identity",
         auth=Hmac("key", "secret", clock),
         http=OutgoingHttp(
             deadline_seconds=30,
@@ -333,6 +336,19 @@ class TestTheClient:
         self.fail(client, 6)
         service.says = httpx.Response(200, json=ANSWER)
         clock.now_ms += 5_000
+        assert client.identify(DEVICE).user.mpid == "4711"
+
+    def test_alias_is_another_host_and_silences_nobody_else(
+        self, service: Service, client: IdentityClient
+    ) -> None:
+        service.says = httpx.ConnectError("refused")
+        for _ in range(5):
+            with pytest.raises(NoConnection):
+                client.alias(DEVICE, CARRY_OVER)
+        with pytest.raises(CircuitOpen):
+            client.alias(DEVICE, CARRY_OVER)
+        assert service.asked == 5
+        service.says = httpx.Response(200, json=ANSWER)
         assert client.identify(DEVICE).user.mpid == "4711"
 
     def test_what_ends_a_thread_in_a_probe_ends_the_probe(
