@@ -69,7 +69,10 @@ def json_answer(answer: Any, status_code: int = 200) -> Response:
 
 
 def _refused(error: ApiError) -> Response:
-    return json_answer(error.body(), error.status_code)
+    response = json_answer(error.body(), error.status_code)
+    if error.status_code == 503:
+        response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    return response
 
 
 def _busy(_error: DatabaseBusy) -> Response:

@@ -17,7 +17,7 @@ from higgs_shop.background import Background, beat
 from higgs_shop.certificate import Certificate, load_certificate
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database
-from higgs_shop.identity_client import Hmac, IdentityClient, User
+from higgs_shop.identity_client import Hmac, IdentityClient, IdentityError, Refused, User
 from higgs_shop.identity_types import parse_mpid
 from higgs_shop.idsync_service import (
     STRATEGIES,
@@ -206,8 +206,12 @@ def wire(
         is_sent=settings.webhook_alias_requests,
         on_messages=forwarder.wake,
     )
+    resolve = _resolving(resolver)
     batches = intake.Intake(
-        database, resolve=_resolving(resolver), clock=clock, on_events=forwarder.wake
+        database,
+        resolve=_asking(identity_client, resolve) if settings.idsync_url else resolve,
+        clock=clock,
+        on_events=forwarder.wake,
     )
     return Parts(
         settings=settings,
@@ -266,15 +270,13 @@ def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspac
 
 
 def _resolving(resolver: Resolver) -> intake.Resolve:
-    """Ask the embedded identity service, within the process."""
+    """Ask the embedded identity service, within the process: it knows every workspace."""
 
     def resolve(
         workspace: Workspace, environment: Any, identities: Mapping[str, str], name: str | None
     ) -> int:
         asked = IdentityRequest(
-            environment=environment,
-            known_identities=dict(identities),
-            request_id=None if name is None else f"batch-{digest_of('batch', '', name.encode())}",
+            environment=environment, known_identities=dict(identities), request_id=_request_id(name)
         )
         try:
             answer = resolver.move(
@@ -285,6 +287,31 @@ def _resolving(resolver: Resolver) -> intake.Resolve:
         return parse_mpid(answer["mpid"])
 
     return resolve
+
+
+def _asking(client: IdentityClient, of_others: intake.Resolve) -> intake.Resolve:
+    """Ask a remote identity service, which knows the default workspace alone."""
+
+    def resolve(
+        workspace: Workspace, environment: str, identities: Mapping[str, str], name: str | None
+    ) -> int:
+        if workspace.id != DEFAULT_WORKSPACE:
+            return of_others(workspace, environment, identities, name)
+        try:
+            return parse_mpid(client.resolve(identities, request_id=_request_id(name)))
+        except Refused as error:
+            if error.status_code != 400:
+                raise intake.Unavailable(f"the identity service answers: {error}") from error
+            raise intake.BadRequest(str(error)) from error
+        except IdentityError as error:
+            raise intake.Unavailable(f"the identity service does not answer: {error}") from error
+
+    return resolve
+
+
+def _request_id(name: str | None) -> str | None:
+    """The same for the same batch, however long its name is."""
+    return None if name is None else f"batch-{digest_of('batch', '', name.encode())}"
 
 
 def _own_address(settings: Settings) -> str:

@@ -224,6 +224,16 @@ class IdentityClient:
             after=device,
         )
 
+    def resolve(self, identities: Mapping[str, str], *, request_id: str | None = None) -> str:
+        """Say who a server means: an identify without a device. Returns the MPID.
+
+        Raises: IdentityError; InvalidRequest without identities.
+        """
+        if not identities:
+            raise InvalidRequest("resolving needs at least one identity")
+        reply = self._ask("identify", {"known_identities": dict(identities)}, request_id)
+        return _required_mpid(reply.answer)
+
     def modify(
         self,
         device: Device,

@@ -6,7 +6,7 @@ normalising (one spelling for all), quarantine (what was not taken in), errors.
 """
 
 from higgs_shop.intake.attribution import Resolve
-from higgs_shop.intake.errors import BadRequest, IntakeError
+from higgs_shop.intake.errors import BadRequest, IntakeError, Unavailable
 from higgs_shop.intake.intake import Intake
 from higgs_shop.intake.quarantine import Quarantined, newest
 from higgs_shop.intake.server_to_server import create_server_intake
@@ -18,6 +18,7 @@ __all__ = [
     "IntakeError",
     "Quarantined",
     "Resolve",
+    "Unavailable",
     "create_server_intake",
     "create_web_config",
     "create_web_intake",

@@ -9,7 +9,7 @@ from higgs_shop.workspaces import Workspace
 
 Resolve = Callable[[Workspace, str, Mapping[str, str], str | None], int]
 """Asks who somebody is, as an identify does, given workspace, environment, identities by type, and an
-id that names the question; answers with the MPID. Raises: BadRequest."""
+id that names the question; answers with the MPID. Raises: BadRequest. Unavailable."""
 
 DEVICE_MEMBERS: Final = {
     "ios_advertising_id": "ios_idfa",

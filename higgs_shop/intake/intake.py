@@ -95,7 +95,8 @@ class Intake:
         """Find out whose batch it is: by its MPID, or else by its identities, as an identify would.
 
         An MPID is believed as it is: a remote identity service may have given it out.
-        Raises: BadRequest, when it has neither or the identity service refuses. DatabaseBusy.
+        Raises: BadRequest, when it has neither or the identity service refuses. Unavailable.
+            DatabaseBusy.
         """
         if batch.mpid is not None:
             return Attributed(batch, batch.mpid)
@@ -131,7 +132,10 @@ class Intake:
             self._on_events()
 
     def keep_sound(self, upload: Upload, looked_at: Sequence[Checked]) -> None:
-        """Keep what is sound, and in quarantine what is not, or is about nobody. Refuses nothing."""
+        """Keep what is sound, and in quarantine what is not, or is about nobody. Refuses nothing.
+
+        Raises: Unavailable; DatabaseBusy. Then nothing was kept.
+        """
         batches, suspect = [], []
         for checked in looked_at:
             judged = checked

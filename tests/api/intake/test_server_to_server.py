@@ -1,8 +1,10 @@
 """Batches of servers: who may send them, how large, in which order, and whom they are about."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.api.conftest import NOW_MS, OpenStore, Store
@@ -189,6 +191,36 @@ def test_what_the_identity_service_refuses_is_refused(
     assert errors(to_strict.post(both))
     assert is_accepted(to_strict.post_bulk([both]))
     assert len(strict.rows("quarantined_batches")) == 1
+
+
+def test_a_remote_identity_service_is_asked(open_store: OpenStore) -> None:
+    answers = [
+        httpx.Response(503, json={}),
+        httpx.Response(400, json={"errors": [{"code": "BAD_REQUEST", "message": "no"}]}),
+        httpx.Response(200, json={"mpid": "77", "is_logged_in": True}),
+    ]
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        return answers.pop(0)
+
+    far = open_store(
+        idsync_url="https://identity.example/v1",
+        idsync_key=KEY,
+        idsync_secret=SECRET,
+        identity_transport=httpx.MockTransport(answer),
+    )
+    sender = Sender(far.app.test_client(use_cookies=False))
+    sent = batch(event(), mpid=None, source_request_id="r", user_identities={"customerid": "C-1"})
+    response = sender.post(sent)
+    assert errors(response, 503)
+    assert response.headers["Retry-After"] == "1"
+    assert "no" in errors(sender.post(sent))[0]
+    assert is_accepted(sender.post(sent))
+    assert [logged.mpid for logged in far.events()] == [77]
+    assert [each["known_identities"] for each in asked] == [{"customerid": "C-1"}] * 3
+    assert len({each["request_id"] for each in asked}) == 1
 
 
 def test_attributes_are_kept_in_step(store: Store, sender: Sender) -> None:
