@@ -5,8 +5,11 @@ import shlex
 import socket
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from werkzeug.test import TestResponse
 
 from higgs_shop.webhook_output import WebhookOutput
 from tests.api.conftest import OpenStore, Store
@@ -15,24 +18,34 @@ PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text("utf-8")
 
 
+def as_curl(store: Store, place: str) -> TestResponse:
+    """Send what the README's line for this place sends."""
+    (line,) = re.findall(rf"^curl .*{place}.*$", README, flags=re.MULTILINE)
+    words = shlex.split(line)
+    options = dict(pairwise(words))
+    url = next(word for word in words if word.startswith("http"))
+    headers = dict([options["-H"].split(": ", 1)]) if "-H" in options else {}
+    credentials = tuple(options["-u"].split(":")) if "-u" in options else None
+    return store.app.test_client().post(
+        urlsplit(url).path, headers=headers, data=options["-d"], auth=credentials
+    )
+
+
 def test_the_identity_service_answers_the_example_with_the_same_profile_twice(
     store: Store,
 ) -> None:
-    (line,) = re.findall(r"^curl .*$", README, flags=re.MULTILINE)
-    words = shlex.split(line)
-    url = next(word for word in words if word.startswith("http"))
-    headers = dict(
-        words[place + 1].split(": ", 1) for place, word in enumerate(words) if word == "-H"
-    )
-    body = words[words.index("-d") + 1]
-
-    answers = [
-        store.app.test_client().post(urlsplit(url).path, headers=headers, data=body)
-        for _ in range(2)
-    ]
+    answers = [as_curl(store, "/identity/") for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [200, 200]
-    assert answers[0].get_json()["mpid"] == answers[1].get_json()["mpid"]
+    assert len({answer.json["mpid"] for answer in answers if answer.json}) == 1
+
+
+def test_the_example_event_is_taken_in(store: Store) -> None:
+    assert as_curl(store, "/s2s/").status_code == 202
+
+    assert store.labels() == ["screen_view Landing"]
+    (body,) = store.bodies()
+    assert [each["identity"] for each in body["user_identities"]] == ["C-1001"]
 
 
 def test_the_example_receiver_prints_each_event_and_checks_signatures(

@@ -1,7 +1,9 @@
 """The official Web SDK, unmodified and only configured, in an app of another origin."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -12,6 +14,7 @@ from tests.browser.store_process import StoreProcess, until
 from tests.install_web_sdk import NoWebSdk, find_web_sdk
 from tests.network_faults import Received, Receiver, Reply
 
+DOCS: Final = Path(__file__).parents[2] / "docs/official-clients.md"
 KEY: Final = "demo-web-key"
 ADA: Final = {"customerid": "C-1001", "email": "ada@example.test"}
 
@@ -30,12 +33,16 @@ const isLoggedIn = () => mParticle.Identity.getCurrentUser().isLoggedIn();
 
 
 @pytest.fixture
-def app() -> Iterator[Receiver]:
+def app(sdk_store: StoreProcess) -> Iterator[Receiver]:
     """A web server that knows nothing of the store: one page and the SDK."""
     script = find_web_sdk()
     if script is None:
         raise NoWebSdk("no Web SDK here: run python -m tests.install_web_sdk")
+    (in_docs,) = re.findall(r"```html\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    in_docs = in_docs.replace("127.0.0.1:8000", sdk_store.address.removeprefix("http://"))
     pages = {
+        "/docs": Reply(200, {"Content-Type": "text/html;charset=utf-8"}, in_docs.encode()),
+        "/favicon.ico": Reply(204),
         "/": Reply(200, {"Content-Type": "text/html;charset=utf-8"}, PAGE.encode()),
         "/mparticle.js": Reply(200, {"Content-Type": "text/javascript"}, script.read_bytes()),
     }
@@ -213,6 +220,11 @@ def test_a_whole_visit(at_app: App, sdk_store: StoreProcess) -> None:
     assert "screen_view Never" not in map(what_of, at_app.bodies())
     names = [body["events"][0]["data"]["source_message_id"] for body in at_app.bodies()]
     assert len(set(names)) == len(names)
+
+
+def test_the_lines_in_the_docs_work(at_app: App) -> None:
+    at_app.user.open("/docs")
+    assert at_app.arrives("screen_view Landing")["environment"] == "development"
 
 
 def test_a_reload_goes_on_with_the_session(at_app: App) -> None:

@@ -1,6 +1,7 @@
 """The official Python client, unmodified and only configured, sends every kind of event that it has."""
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ with warnings.catch_warnings():
     from mparticle.models.user_attribute_change_event import UserAttributeChangeEvent
     from mparticle.rest import ApiException
 
+DOCS: Final = Path(__file__).parents[3] / "docs/official-clients.md"
 MPID: Final = -9_007_199_254_740_993  # beyond what a double holds
 STARTED_MS: Final = 1_772_360_100_000
 SESSION: Final = "0B7F3D64-1F0A-4C2A-9D55-2F3C8A5F1E10"
@@ -197,6 +199,16 @@ def test_every_kind_of_event_arrives_under_its_person_in_order(
     assert body["context"]["data_plan"] == {"plan_id": "plan", "plan_version": 2}
     assert body["source_info"]["channel"] == "server_to_server"
     assert body["environment"] == "production"
+
+
+def test_the_lines_in_the_docs_work(served: StoreProcess, receiver: Receiver) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    exec(code.replace("http://127.0.0.1:8000", served.address), {})  # noqa: S102 (ours)
+    served.wait_until_delivered()
+    body = json.loads(receiver.requests[-1].body)
+    assert body["events"][0]["data"]["screen_name"] == "Landing"
+    identities = {each["identity_type"]: each["identity"] for each in body["user_identities"]}
+    assert identities == {"customer_id": "C-1001", "email": "ada@example.test"}
 
 
 def test_a_batch_that_is_sent_again_arrives_once(
