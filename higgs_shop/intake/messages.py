@@ -36,7 +36,7 @@ _LAST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 _WHOLE: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _LEGACY_TYPES: Final = frozenset({"alias"})  # in the schema, and never looked up by anybody
 
-EventType = Literal[
+EVENT_TYPES: Final = (
     "session_start",
     "session_end",
     "screen_view",
@@ -56,7 +56,7 @@ EventType = Literal[
     "user_attribute_change",
     "user_identity_change",
     "uninstall",
-]
+)
 CUSTOM_EVENT_TYPES: Final = frozenset(
     {
         *get_args(CustomEventType),
@@ -85,6 +85,12 @@ def _mpid(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("an MPID is a number or its decimal as a string")  # noqa: TRY004 (pydantic reports no other)
     return parse_mpid(str(value))
+
+
+def _event_type(name: str) -> str:
+    if name not in EVENT_TYPES:
+        raise ValueError(f"{name[:80]!r} is not one of the documented event types")
+    return name
 
 
 def _scalar(value: Any) -> Any:
@@ -118,6 +124,9 @@ Id = Annotated[Name, BeforeValidator(_text)]
 Title = Annotated[Text, AfterValidator(_cut)]
 """A name of an event, which is cut where it is too long."""
 
+EventType = Annotated[
+    str, AfterValidator(_event_type), WithJsonSchema({"type": "string", "enum": list(EVENT_TYPES)})
+]
 Ms = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_LAST_MS)]
 Mpid = Annotated[
     int,

@@ -59,7 +59,7 @@ _NAME_MEMBERS: Final = {
 def normalised(event: SentEvent) -> tuple[str, dict[str, Any]]:
     """An event's type and data as they are kept: one spelling, and nothing that says nothing."""
     data = event.data.members()
-    event_type: str = event.event_type
+    event_type = event.event_type
     if event_type == "commerce_event" and _is_crash(data):
         event_type = "crash_report"
     for member in _COMMERCE:

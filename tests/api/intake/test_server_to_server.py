@@ -235,6 +235,7 @@ def test_attributes_are_kept_in_step(store: Store, sender: Sender) -> None:
     shown = store.browser().get("/profiles/4711").all("profile-attribute")
     assert [each["data-name"] for each in shown] == ["name", "tag"]
     assert "Eve" in shown[0].text
+    assert "a tag" in shown[1].text
 
 
 def test_a_late_batch_does_not_undo_what_was_said_after_it(store: Store, sender: Sender) -> None:

@@ -28,7 +28,7 @@ def test_what_was_not_taken_in_is_shown_with_its_reasons(store: Store, visitor: 
     assert row["data-kept-events"] == "1"
     assert row["data-channel"] == "javascript"
     first, second = (fault.text for fault in row.find("quarantine-fault"))
-    assert first.startswith("events.1.event_type: Input should be 'session_start'")
+    assert first == "events.1.event_type: 'dance' is not one of the documented event types"
     assert "events.2: a custom_event needs data.custom_event_type" in second
     assert json.loads(row.find("quarantine-body")[0].text)["events"][1] == wrong
     assert store.labels() == ["custom_event Store visit"]
