@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import install_browser
+from tests.installing import print_path
 
 PLAYWRIGHT = "playwright install chromium"
 PACKAGE = "apt-get install -y --no-install-recommends chromium"
@@ -24,7 +25,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The installations tried, none of which brings anything."""
     tried: list[str] = []
     monkeypatch.setattr(
-        install_browser, "_attempt", lambda command: tried.append(" ".join(command))
+        install_browser, "attempt", lambda _what, command: tried.append(" ".join(command))
     )
     return tried
 
@@ -61,11 +62,11 @@ def test_nothing_more_is_tried_once_there_is_one(
 ) -> None:
     tried: list[list[str]] = []
 
-    def download(command: list[str]) -> None:
+    def download(_what: str, command: list[str]) -> None:
         tried.append(command)
         put(browser)
 
-    monkeypatch.setattr(install_browser, "_attempt", download)
+    monkeypatch.setattr(install_browser, "attempt", download)
 
     assert install_browser.install_browser() == browser
     assert len(tried) == 1
@@ -73,12 +74,12 @@ def test_nothing_more_is_tried_once_there_is_one(
 
 @pytest.mark.usefixtures("browser", "attempts")
 def test_the_command_says_what_is_missing_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    assert install_browser.main() == 1
+    assert print_path(install_browser.install_browser) == 1
     assert "install Chromium or Chrome" in capsys.readouterr().err
 
 
 def test_the_command_prints_the_path(browser: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(browser)
 
-    assert install_browser.main() == 0
+    assert print_path(install_browser.install_browser) == 0
     assert capsys.readouterr().out == f"{browser}\n"
