@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from tests.browser.conftest import NewShopper, NewStore
@@ -77,7 +78,7 @@ class App:
     def begin(self, *, key: str = KEY, **config: Any) -> dict[str, Any]:
         """Open the page and start the SDK. Returns what its identityCallback was given."""
         self.user.open("/")
-        domain = self._store.address.removeprefix("http://")
+        domain = self._store.address.partition("://")[2]
         answer: dict[str, Any] = self.user.page.evaluate(
             "([key, config]) => begin(key, config)", [key, {"domain": domain, **config}]
         )
@@ -225,6 +226,31 @@ def test_a_whole_visit(at_app: App, sdk_store: StoreProcess) -> None:
 def test_the_lines_in_the_docs_work(at_app: App) -> None:
     at_app.user.open("/docs")
     assert at_app.arrives("screen_view Landing")["environment"] == "development"
+
+
+def test_over_https_settings_are_fetched_and_an_alias_carries_over(
+    new_store: NewStore, webhook: Receiver, app: Receiver, new_shopper: NewShopper
+) -> None:
+    """Both of which the SDK does by https alone. An alias makes a stranger's past somebody's own."""
+    store = new_store("over-https", "--tls", WEBHOOK_URL=f"{webhook.url}/hook")
+    at_app = App(new_shopper(app.url, ignore_https_errors=True), store, webhook)
+    with at_app.user.page.expect_response("**/tags/JS/v2/demo-web-key/config?*") as fetched:
+        at_app.begin(requestConfig=True, forceHttps=True, workspaceToken=None)
+    assert fetched.value.status == 200
+    login = "ask(mParticle.Identity.login, {userIdentities: a})"
+    ada = at_app.do(login, ADA)["body"]["mpid"]
+    stranger = at_app.do("ask(mParticle.Identity.logout, {})")["body"]["mpid"]
+    at_app.do("mParticle.logPageView('As a stranger')")
+    at_app.arrives("screen_view As a stranger")
+    assert at_app.do(login, ADA)["body"]["mpid"] == ada
+    window = "startTime: Date.now() - 60000, endTime: Date.now()"
+    alias = f"ask(mParticle.Identity.aliasUsers, {{sourceMpid: a, destinationMpid: b, {window}}})"
+    assert at_app.do(alias, stranger, ada)["httpCode"] == 202
+    profile = f"{store.address}/profiles/{ada}"
+    until(
+        lambda: "As a stranger" in httpx.get(profile, verify=store.trusted()).text,
+        "the stranger's page view is Ada's",
+    )
 
 
 def test_a_reload_goes_on_with_the_session(at_app: App) -> None:
