@@ -67,7 +67,7 @@ def test_a_profile_tells_events_of_clients_from_the_shops_own(
         == 202
     )
     page = visitor.get("/profiles/4711")
-    kept, crash, started = page.all("profile-event")
+    crash, started, kept = page.all("profile-event")
     assert (kept["data-delivery"], kept["data-channel"]) == ("kept", "server_to_server")
     assert (crash["data-delivery"], crash["data-channel"]) == ("waiting", "javascript")
     assert "Sent by a client (Web SDK), taken in by higgs_shop/intake/web_sdk.py:" in crash.text
