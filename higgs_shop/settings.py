@@ -30,6 +30,7 @@ from pydantic_core import ErrorDetails
 from sqlalchemy import URL
 
 from higgs_shop.identity_types import DEFAULT_IDS, DEFAULT_PRIORITY
+from higgs_shop.rate_limit import LIMIT_PATTERN
 from higgs_shop.setting_values import (
     STRONG_SECRET_BYTES,
     Refused,
@@ -259,6 +260,12 @@ class Settings(BaseModel):
         (),
         "login IDs, unique too, that can never change once set",
         allowed="types that are in both LOGIN_IDS and UNIQUE_IDS, separated by commas",
+    )
+    rate_limit: str = setting(
+        "",
+        "calls that each process allows one API key, e.g. `100/second` or `600/minute`; empty: any number",
+        allowed="a whole number, a slash, and second or minute, e.g. 100/second or 6000/minute",
+        pattern=LIMIT_PATTERN,
     )
     data_plan: Literal["", "off"] = setting(
         "",

@@ -35,6 +35,7 @@ from higgs_shop.idsync_service import (
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.outgoing_http import OutgoingHttp
+from higgs_shop.rate_limit import RateLimiter, parse_limit
 from higgs_shop.settings import Settings
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tracker import Tracker
@@ -125,11 +126,14 @@ def wire(
     database = Database(settings.database_url)
 
     strategy = STRATEGIES[settings.identity_strategy]
+    limit = parse_limit(settings.rate_limit)
+    rate_limiter = None if limit is None else RateLimiter(limit, clock=clock)
     identity_service = create_service(
         database,
         clock=clock,
         new_mpid=random_mpid,
         trusted_hosts=("localhost", *settings.trusted_hosts),
+        rate_limiter=rate_limiter,
     )
     find_workspace = WorkspacesByKey(database, clock=clock)
     alias_service = create_alias_service(

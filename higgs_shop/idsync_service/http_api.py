@@ -6,12 +6,12 @@ Source: IDSync HTTP API. Every answer, errors included, is JSON and readable fro
 import functools
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from higgs_shop.api_errors import error_body
@@ -20,7 +20,7 @@ from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.identity_types import parse_mpid
 from higgs_shop.idsync_service.authentication import Credentials, WorkspacesByKey, authenticate
 from higgs_shop.idsync_service.decisions import digest_of
-from higgs_shop.idsync_service.errors import BadRequest, IdSyncError
+from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, TooManyCalls
 from higgs_shop.idsync_service.messages import (
     IdentityRequest,
     ModifyRequest,
@@ -28,6 +28,7 @@ from higgs_shop.idsync_service.messages import (
 )
 from higgs_shop.idsync_service.profiles import NewMpid
 from higgs_shop.idsync_service.resolver import Action, Answer, Resolver
+from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.workspaces import Workspace
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -46,6 +47,9 @@ _PREFLIGHT_HEADERS: Final = {
 
 _logger = logging.getLogger(__name__)
 
+_Caller = Callable[[bytes], Workspace]
+"""Finds out who sent the request with this body."""
+
 
 def create_service(
     database: Database,
@@ -54,6 +58,7 @@ def create_service(
     new_mpid: NewMpid,
     trusted_hosts: Sequence[str] | None = None,
     clock_window_seconds: int = 300,
+    rate_limiter: RateLimiter | None = None,
 ) -> Flask:
     """The identity service as a WSGI application, to be mounted or served by itself.
 
@@ -63,6 +68,7 @@ def create_service(
         new_mpid: draws MPIDs, see `random_mpid`.
         trusted_hosts: the Host values that are served; None serves any.
         clock_window_seconds: how far a signature's date may be off.
+        rate_limiter: counts the calls of each API key; None lets in any number.
     """
     app = Flask("higgs_shop.idsync_service", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -72,13 +78,17 @@ def create_service(
     find_workspace = WorkspacesByKey(database, clock=clock)
     resolver = Resolver(database, clock=clock, new_mpid=new_mpid)
 
-    def caller(body: bytes) -> Workspace:
+    def authenticated(body: bytes) -> Workspace:
         return authenticate(
             credentials_of(request, body),
             find_workspace,
             now_ms=clock(),
             clock_window_seconds=clock_window_seconds,
         )
+
+    caller: _Caller = authenticated
+    if rate_limiter is not None:
+        caller = _limited(app, authenticated, rate_limiter)
 
     def move(action: Action) -> Response:
         body = request.get_data(cache=False)
@@ -126,6 +136,26 @@ def create_service(
     for rule in [rule.rule for rule in app.url_map.iter_rules()]:
         app.add_url_rule(rule, "preflight", _preflight, methods=["OPTIONS"])
     return app
+
+
+def _limited(app: Flask, caller: _Caller, rate_limiter: RateLimiter) -> _Caller:
+    """Counted once it is sure who calls: a wrong secret does not use up somebody's limit."""
+
+    def counted(body: bytes) -> Workspace:
+        workspace = caller(body)
+        g.usage = rate_limiter.count(workspace.api_key)
+        if g.usage.is_exceeded:
+            wait = f"try again in {g.usage.retry_after_seconds} seconds"
+            raise TooManyCalls(f"the API key has used up its limit; {wait}")
+        return workspace
+
+    @app.after_request
+    def tell_usage(response: Response) -> Response:
+        if "usage" in g:
+            response.headers.update(g.usage.headers())
+        return response
+
+    return counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +259,7 @@ def _busy(_error: DatabaseBusy) -> Response:
     body = error_body("SERVICE_UNAVAILABLE", ["the database is busy; try again"])
     response = _json(body, 503)
     response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    response.headers["Access-Control-Expose-Headers"] = "Retry-After"
     return response
 
 

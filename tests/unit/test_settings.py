@@ -55,6 +55,7 @@ def test_every_default_is_the_documented_one(tmp_path: Path) -> None:
         "login_ids": ("customerid", "email"),
         "unique_ids": ("customerid", "email"),
         "immutable_ids": (),
+        "rate_limit": "",
         "data_plan": "",
         "operator_token": SecretStr(""),
         "trusted_hosts": ("localhost", "127.0.0.1", "[::1]"),
@@ -253,6 +254,9 @@ class TestReading:
         ("proxy_hops", "-1", "HIGGS_SHOP_PROXY_HOPS=-1: use a whole number from 0 to 10"),
         ("instance", __file__, f"HIGGS_SHOP_INSTANCE={__file__}"),
         ("instance", "~nobody-here/x", "nobody has that home folder"),
+        ("rate_limit", "100", "HIGGS_SHOP_RATE_LIMIT=100: use a whole number, a slash, and second"),
+        ("rate_limit", "0/second", "use a whole number, a slash, and second or minute"),
+        ("rate_limit", "5/hour", "use a whole number, a slash, and second or minute"),
         ("data_plan", "no-such.json", "HIGGS_SHOP_DATA_PLAN=no-such.json: use off; plans are not"),
         (
             "database_url",
