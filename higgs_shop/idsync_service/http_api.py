@@ -18,7 +18,12 @@ from higgs_shop.api_errors import error_body
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.identity_types import parse_mpid
-from higgs_shop.idsync_service.authentication import Credentials, WorkspacesByKey, authenticate
+from higgs_shop.idsync_service.authentication import (
+    Credentials,
+    FindWorkspace,
+    WorkspacesByKey,
+    authenticate,
+)
 from higgs_shop.idsync_service.decisions import digest_of
 from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, TooManyCalls
 from higgs_shop.idsync_service.messages import (
@@ -75,25 +80,22 @@ def create_service(
     app.config["TRUSTED_HOSTS"] = None if trusted_hosts is None else list(trusted_hosts)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
-    find_workspace = WorkspacesByKey(database, clock=clock)
     resolver = Resolver(database, clock=clock, new_mpid=new_mpid)
-
-    def authenticated(body: bytes) -> Workspace:
-        return authenticate(
-            credentials_of(request, body),
-            find_workspace,
-            now_ms=clock(),
-            clock_window_seconds=clock_window_seconds,
-        )
-
-    caller: _Caller = authenticated
+    caller = _authenticated(
+        WorkspacesByKey(database, clock=clock), clock, clock_window_seconds=clock_window_seconds
+    )
     if rate_limiter is not None:
-        caller = _limited(app, authenticated, rate_limiter)
+        caller = _counted(caller, rate_limiter, app)
 
-    def move(action: Action) -> Response:
+    def accept() -> tuple[Workspace, _Query, bytes]:
+        """Who calls, what the query says, and the body."""
         body = request.get_data(cache=False)
         workspace = caller(body)
-        query = _read_query(request)
+        _refuse_foreign_charset(request)
+        return workspace, _read_query(request), body
+
+    def move(action: Action) -> Response:
+        workspace, query, body = accept()
         asked = read(IdentityRequest, body)
         digest = digest_of(action, "", asked.content())
         answer = resolver.move(workspace, action, asked, digest, read_only=query.read_only)
@@ -113,16 +115,12 @@ def create_service(
 
     @app.post("/v1/search")
     def search() -> Response:
-        body = request.get_data(cache=False)
-        workspace = caller(body)
-        query = _read_query(request)
+        workspace, query, body = accept()
         return _json(query.cut(resolver.search(workspace, read(IdentityRequest, body))))
 
     @app.post("/v1/<mpid>/modify")
     def modify(mpid: str) -> Response:
-        body = request.get_data(cache=False)
-        workspace = caller(body)
-        query = _read_query(request)
+        workspace, query, body = accept()
         asked, number = _read_modify(body, mpid)
         digest = digest_of("modify", mpid, asked.content())
         answer = resolver.modify(workspace, number, asked, digest, read_only=query.read_only)
@@ -138,8 +136,22 @@ def create_service(
     return app
 
 
-def _limited(app: Flask, caller: _Caller, rate_limiter: RateLimiter) -> _Caller:
-    """Counted once it is sure who calls: a wrong secret does not use up somebody's limit."""
+def _authenticated(
+    find_workspace: FindWorkspace, clock: Clock, *, clock_window_seconds: int
+) -> _Caller:
+    def caller(body: bytes) -> Workspace:
+        return authenticate(
+            credentials_of(request, body),
+            find_workspace,
+            now_ms=clock(),
+            clock_window_seconds=clock_window_seconds,
+        )
+
+    return caller
+
+
+def _counted(caller: _Caller, rate_limiter: RateLimiter, app: Flask) -> _Caller:
+    """Counts once it is sure who calls: a wrong secret does not use up somebody's limit."""
 
     def counted(body: bytes) -> Workspace:
         workspace = caller(body)
@@ -176,6 +188,7 @@ class _Query:
 
 
 _NO_QUERY: Final = _Query()
+_UTF_8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -184,12 +197,25 @@ def _read_query(sent: Request) -> _Query:
     if not sent.environ.get("QUERY_STRING"):
         return _NO_QUERY
     given = {
-        field.name: sent.args[field.name] for field in fields(_Query) if field.name in sent.args
+        field.name: sent.args.getlist(field.name)
+        for field in fields(_Query)
+        if field.name in sent.args
     }
-    wrong = [name for name, value in given.items() if value not in _BOOLEANS]
+    wrong = [
+        name for name, values in given.items() if len(values) > 1 or values[0] not in _BOOLEANS
+    ]
     if wrong:
-        raise BadRequest(*(f"{name}: use true or false" for name in wrong))
-    return _Query(**{name: _BOOLEANS[value] for name, value in given.items()})
+        raise BadRequest(*(f"{name}: use true or false, once" for name in wrong))
+    return _Query(**{name: _BOOLEANS[value] for name, (value,) in given.items()})
+
+
+def _refuse_foreign_charset(sent: Request) -> None:
+    """Raises BadRequest. The content type itself does not matter: beacons and curl send others."""
+    if "charset" not in sent.environ.get("CONTENT_TYPE", "").lower():
+        return
+    charset = sent.mimetype_params.get("charset", "utf-8")
+    if charset.lower() not in _UTF_8:
+        raise BadRequest(f"Content-Type: send the body as UTF-8, not as {charset[:40]!r}")
 
 
 def _read_modify(body: bytes, mpid: str) -> tuple[ModifyRequest, int]:

@@ -316,7 +316,7 @@ class TestBadInput:
         response = client.post(
             path,
             data=body,
-            headers={"x-mp-key": KEY, "Content-Type": "application/json; charset=utf-16"},
+            headers={"x-mp-key": KEY, "Content-Type": "application/json"},
         )
         assert response.status_code == 400
         assert errors(response)
@@ -442,10 +442,46 @@ class TestBadInput:
         response = client.post("/v1/login", json=body, headers={"x-mp-key": KEY})
         assert response.status_code == 200
 
-    @pytest.mark.parametrize("content_type", ["text/plain", "", "multipart/form-data", "x"])
+    @pytest.mark.parametrize(
+        "content_type",
+        [
+            pytest.param("application/json", id="as_official_clients_send_it"),
+            pytest.param("application/json; charset=utf-8", id="with_the_charset_it_has"),
+            pytest.param('text/plain;charset="UTF-8"', id="as_beacons_do"),
+            pytest.param("application/x-www-form-urlencoded", id="as_curl_does"),
+            pytest.param("application/json; charset=us-ascii", id="a_part_of_utf_8"),
+            pytest.param("text/xml", id="another"),
+            pytest.param("multipart/form-data", id="without_its_boundary"),
+            pytest.param("", id="none"),
+            pytest.param("x; charset", id="junk"),
+        ],
+    )
     def test_the_content_type_does_not_matter(self, client: Client, content_type: str) -> None:
         headers = {"x-mp-key": KEY, "Content-Type": content_type}
         assert client.post("/v1/identify", data=BODY, headers=headers).status_code == 200
+
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize("charset", ["latin-1", "UTF-16", '"utf-7"', "'", "no such"])
+    def test_a_body_in_another_charset_is_refused_not_misread(
+        self, client: Client, path: str, charset: str
+    ) -> None:
+        """Even if its bytes happen to be UTF-8 too: in UTF-7, say, they would mean something else."""
+        headers = {"x-mp-key": KEY, "Content-Type": f"application/json; Charset={charset}"}
+        response = client.post(path, data=BODY, headers=headers)
+        assert response.status_code == 400
+        (message,) = errors(response)
+        assert message.startswith("Content-Type: send the body as UTF-8, not as ")
+
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize(
+        "query", ["read_only=yes", "read_only=", "read_only=true&read_only=false"]
+    )
+    def test_a_parameter_that_is_not_one_boolean(
+        self, client: Client, path: str, query: str
+    ) -> None:
+        response = client.post(f"{path}?{query}", data=BODY, headers={"x-mp-key": KEY})
+        assert response.status_code == 400
+        assert errors(response) == ["read_only: use true or false, once"]
 
 
 def test_the_largest_values_are_kept(calls: Calls) -> None:
