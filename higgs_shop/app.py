@@ -20,9 +20,8 @@ from higgs_shop.pages import (
 )
 from higgs_shop.security_headers import SecurityHeaders
 from higgs_shop.settings import Settings
-from higgs_shop.wiring import Parts, wire
+from higgs_shop.wiring import IDENTITY_MOUNT, Parts, wire
 
-IDENTITY_MOUNT: Final = "/identity"
 ALIAS_MOUNT: Final = "/webevents/v1/identity"
 WEB_INTAKE_MOUNT: Final = "/webevents"
 WEB_CONFIG_MOUNT: Final = "/tags"

@@ -101,6 +101,8 @@ TYPES_IN_BATCHES: Final = {
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
 _DECIMAL: Final = re.compile(r"-?[1-9][0-9]{0,18}", re.ASCII)
+MPID_SHAPE: Final = {"type": "string", "format": "int64", "pattern": f"^{_DECIMAL.pattern}$"}
+"""An MPID as JSON Schema: the format bounds it to 64 bits, the pattern says how it is written."""
 
 
 def parse_mpid(text: str) -> int:

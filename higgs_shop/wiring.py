@@ -4,14 +4,14 @@ import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 from sqlalchemy import Connection
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from higgs_shop import intake, outbox
+from higgs_shop import idsync_service, intake, outbox
 from higgs_shop.aliasing import Aliasing
 from higgs_shop.background import Background, beat
 from higgs_shop.certificate import Certificate, load_certificate
@@ -34,6 +34,7 @@ from higgs_shop.idsync_service import (
 )
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
+from higgs_shop.openapi import Api
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.rate_limit import RateLimiter, parse_limit
 from higgs_shop.settings import Settings
@@ -47,6 +48,12 @@ EMBEDDED_URL = "http://localhost/v1"
 """The embedded service's address inside the process; nothing listens there."""
 
 EMBEDDED_ALIAS_URL = "http://localhost/webevents/v1/identity"
+
+IDENTITY_MOUNT: Final = "/identity"
+"""Where the embedded service is reached from outside."""
+
+APIS: Final[Mapping[str, Api]] = {IDENTITY_MOUNT: idsync_service.API}
+"""Every HTTP API of the store, by its mount: what /openapi.json describes."""
 
 _MAX_ANSWER_BYTES = 64 * 1024
 

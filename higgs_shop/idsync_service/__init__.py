@@ -3,7 +3,8 @@
 Read in this order: http_api (the five calls), alias_api and aliases (the sixth), resolver (from a request to a profile), priority (the
 walk and the ties), strategies and policies (what to do with somebody new), changes (uniqueness,
 orphans), profiles and decisions (what is stored), authentication, messages, errors. For those who look:
-directory (whom there is) and history (how somebody came to be).
+directory (whom there is) and history (how somebody came to be). For those who call: description, with
+answers.
 """
 
 from higgs_shop.identity_types import parse_mpid
@@ -11,6 +12,7 @@ from higgs_shop.idsync_service.alias_api import create_alias_service
 from higgs_shop.idsync_service.aliases import Aliases
 from higgs_shop.idsync_service.authentication import WorkspacesByKey
 from higgs_shop.idsync_service.decisions import digest_of
+from higgs_shop.idsync_service.description import API
 from higgs_shop.idsync_service.errors import IdSyncError
 from higgs_shop.idsync_service.http_api import create_service
 from higgs_shop.idsync_service.messages import IdentityRequest
@@ -19,6 +21,7 @@ from higgs_shop.idsync_service.resolver import Preview, Resolver
 from higgs_shop.idsync_service.strategies import PROFILE_CONVERSION, STRATEGIES, Strategy
 
 __all__ = [
+    "API",
     "PROFILE_CONVERSION",
     "STRATEGIES",
     "Aliases",

@@ -15,13 +15,14 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from higgs_shop import strict_json
 from higgs_shop.api_errors import faults_of
-from higgs_shop.identity_types import IDENTITY_TYPES, parse_mpid
+from higgs_shop.identity_types import IDENTITY_TYPES, MPID_SHAPE, parse_mpid
 from higgs_shop.idsync_service.errors import BadRequest
 
 MAX_VALUE_CHARACTERS: Final = 256
@@ -42,10 +43,20 @@ def _valid_mpid(text: str) -> str:
     return text
 
 
-_Type = Annotated[str, AfterValidator(_known_type)]
-_Value = Annotated[str, StringConstraints(min_length=1, max_length=MAX_VALUE_CHARACTERS)]
-_Mpid = Annotated[str, AfterValidator(_valid_mpid)]
+IdentityType = Annotated[
+    str,
+    AfterValidator(_known_type),
+    WithJsonSchema({"type": "string", "enum": sorted(IDENTITY_TYPES)}),
+]
+IdentityValue = Annotated[str, StringConstraints(min_length=1, max_length=MAX_VALUE_CHARACTERS)]
+Mpid = Annotated[str, AfterValidator(_valid_mpid), WithJsonSchema(MPID_SHAPE)]
 _RequestId = Annotated[str, StringConstraints(min_length=1, max_length=_MAX_REQUEST_ID_CHARACTERS)]
+_Milliseconds = Annotated[
+    int,
+    WithJsonSchema(
+        {"type": "integer", "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1}
+    ),
+]
 _Platform = Literal[
     "ios", "android", "web", "tvos", "roku", "alexa", "smart_tv", "fire", "xbox", "other"
 ]
@@ -65,10 +76,21 @@ class ClientSdk(_Message):
 
 class _Call(_Message):
     client_sdk: ClientSdk | None = None
-    context: str | None = None
-    environment: Literal["production", "development"]
-    request_id: _RequestId | None = None
-    request_timestamp_ms: int | None = None
+    context: Annotated[
+        str | None, Field(description="The context of the last answer; null is as good as none.")
+    ] = None
+    environment: Annotated[
+        Literal["production", "development"], Field(description="Which data the call belongs to.")
+    ]
+    request_id: Annotated[
+        _RequestId | None,
+        Field(
+            description="A call that comes again with the same id is answered as the first time."
+        ),
+    ] = None
+    request_timestamp_ms: Annotated[
+        _Milliseconds | None, Field(description="When it was sent: Unix time in milliseconds.")
+    ] = None
 
     def _content(self, *asked: Any) -> bytes:
         # Neither the time nor the client: the same call may be sent again, and by another release.
@@ -78,8 +100,16 @@ class _Call(_Message):
 class IdentityRequest(_Call):
     """The body of identify, login, logout and search: the person to move to."""
 
-    known_identities: dict[_Type, _Value | None]
-    previous_mpid: _Mpid | None = None
+    known_identities: Annotated[
+        dict[IdentityType, IdentityValue | None],
+        Field(
+            description="Identities by type, at least one of them; null counts as absent.",
+            json_schema_extra={"not": {"additionalProperties": {"type": "null"}}},
+        ),
+    ]
+    previous_mpid: Annotated[
+        Mpid | None, Field(description="The profile moved from, if there is one.")
+    ] = None
 
     @field_validator("known_identities")
     @classmethod
@@ -100,9 +130,9 @@ class IdentityRequest(_Call):
 class IdentityChange(_Message):
     """One change: an old value of null adds, a new value of null removes. All three are required."""
 
-    identity_type: _Type
+    identity_type: IdentityType
     old_value: str | None
-    new_value: _Value | None
+    new_value: IdentityValue | None
 
 
 class ModifyRequest(_Call):

@@ -15,6 +15,7 @@ from higgs_shop.pages import (
     intake,
     landing,
     navigation,
+    openapi,
     operator,
     order,
     privacy,
@@ -56,5 +57,6 @@ BLUEPRINTS = (
     intake.bp,
     operator.bp,
     health.bp,
+    openapi.bp,
 )
 """Every page of the store, for the application to register."""

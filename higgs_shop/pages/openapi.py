@@ -1,0 +1,25 @@
+"""Not a page: the OpenAPI document of every HTTP API of the store, for tools and other people's tests."""
+
+import functools
+import json
+
+from flask import Blueprint, Response
+
+from higgs_shop.openapi import document
+from higgs_shop.version import __version__
+from higgs_shop.wiring import APIS
+
+bp = Blueprint("openapi", __name__)
+
+
+@bp.get("/openapi.json")
+def show() -> Response:
+    """The same for everybody, readable by pages of any origin."""
+    response = Response(_document(), content_type="application/json")
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+@functools.cache
+def _document() -> bytes:
+    return json.dumps(document("Higgs Shop", __version__, APIS)).encode()

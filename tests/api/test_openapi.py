@@ -1,0 +1,139 @@
+"""The OpenAPI document says what the HTTP APIs do: held against the routes, and against real answers."""
+
+import json
+import re
+from typing import Any, Final
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from schemathesis.config import SchemathesisConfig
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import TestResponse
+
+from higgs_shop.openapi import document
+from higgs_shop.version import __version__
+from higgs_shop.wiring import APIS
+from tests.api.conftest import OpenStore, Store
+
+DOCUMENT: Final = document("Higgs Shop", __version__, APIS)
+KEY: Final = {"x-mp-key": "demo-web-key"}
+ADA: Final = {"customerid": "C-1001", "email": "ada@example.test"}
+MOBILE: Final = {"identity_type": "mobile_number", "old_value": None, "new_value": "555-0100"}
+CONFIG: Final = SchemathesisConfig.from_dict(
+    {
+        "generation": {
+            "allow-x00": False,  # NUL is refused in every text, which JSON Schema cannot say
+            "with-security-parameters": False,  # random ones beside the key would outdo it
+        },
+        "operations": [
+            {
+                "include-operation-id": "modify",
+                # Whether there is such a profile is not for JSON Schema to say either.
+                "checks": {"positive_data_acceptance": {"enabled": False}},
+            }
+        ],
+    }
+)
+
+schemathesis.openapi.format("int64", st.integers(-(2**63), 2**63 - 1).filter(bool).map(str))
+schema = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=25,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_schemathesis_finds_nothing(store: Store, case: schemathesis.Case[Any]) -> None:
+    case.operation.app = case.operation.schema.app = store.app
+    case.call_and_validate(headers=KEY)
+
+
+@pytest.mark.parametrize(
+    ("path", "members", "status_code"),
+    [
+        pytest.param("identify", {"known_identities": ADA}, 200, id="identify"),
+        pytest.param("login", {"known_identities": ADA}, 200, id="login"),
+        pytest.param("logout", {"known_identities": {"other": "new"}}, 200, id="logout"),
+        pytest.param(
+            "identify?read_only=true", {"known_identities": {"other": "new"}}, 200, id="read_only"
+        ),
+        pytest.param("search", {"known_identities": ADA}, 200, id="search"),
+        pytest.param("search", {"known_identities": {"other": "new"}}, 404, id="nobody"),
+        pytest.param("{mpid}/modify", {"identity_changes": [MOBILE]}, 200, id="modify"),
+        pytest.param("4711/modify", {"identity_changes": [MOBILE]}, 400, id="modify_nobody"),
+        pytest.param("login", {}, 400, id="faulty"),
+        pytest.param("login", {"context": "x" * 65_536}, 413, id="too_large"),
+    ],
+)
+def test_real_answers_are_as_described(
+    store: Store, path: str, members: dict[str, Any], status_code: int
+) -> None:
+    client = store.app.test_client()
+    called = {"environment": "development"}
+    body = {**called, "known_identities": ADA}
+    ada = json.loads(client.post("/identity/v1/login", json=body, headers=KEY).data)["mpid"]
+    response = client.post(
+        f"/identity/v1/{path.format(mpid=ada)}", json={**called, **members}, headers=KEY
+    )
+    assert response.status_code == status_code
+    assert_described(response, path)
+
+
+def test_what_a_limit_answers_is_as_described(open_store: OpenStore) -> None:
+    client = open_store(rate_limit="1/minute").app.test_client()
+    body = {"environment": "development", "known_identities": ADA}
+    let_in, refused = (client.post("/identity/v1/search", json=body, headers=KEY) for _ in range(2))
+    assert (let_in.status_code, refused.status_code) == (404, 429)
+    for response in (let_in, refused):
+        assert_described(response, "search")
+
+
+def assert_described(response: TestResponse, path: str) -> None:
+    """Its status and body, and every header that it carries because of what it says."""
+    template = re.sub(r"^[^/]+/modify", "{mpid}/modify", path.partition("?")[0])
+    operation = schema[f"/identity/v1/{template}"]["POST"]
+    described = operation.definition.raw["responses"][str(response.status_code)]
+    operation.validate_response(response)
+    said = {name for name, _ in response.headers if name.startswith(("X-MP-", "Retry-"))}
+    assert said <= set(described["headers"] if said else ())
+
+
+def routes(mounted: Any) -> set[tuple[str, str]]:
+    """Every route of a mounted service and its method, as OpenAPI writes them. Preflights need no words."""
+    while not isinstance(mounted, Flask):
+        mounted = mounted._application
+    return {
+        (rule.rule.replace("<", "{").replace(">", "}"), method.lower())
+        for rule in mounted.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
+    }
+
+
+def test_every_route_of_every_mounted_service_is_described(store: Store) -> None:
+    served = store.app.wsgi_app
+    assert isinstance(served, DispatcherMiddleware)
+    assert set(APIS) <= set(served.mounts)
+    for mount, api in APIS.items():
+        described = {(operation.path, operation.method) for operation in api.operations}
+        assert described == routes(served.mounts[mount])
+
+
+def test_the_store_serves_it_to_pages_of_any_origin(store: Store) -> None:
+    response = store.app.test_client().get("/openapi.json")
+    assert response.status_code == 200
+    assert response.content_type == "application/json"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.get_json() == json.loads(json.dumps(DOCUMENT))
+    assert "Set-Cookie" not in response.headers
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [operation.id for api in APIS.values() for operation in api.operations]
+    assert len(set(names)) == len(names)
