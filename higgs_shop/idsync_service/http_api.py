@@ -52,8 +52,8 @@ _PREFLIGHT_HEADERS: Final = {
 
 _logger = logging.getLogger(__name__)
 
-_Caller = Callable[[bytes], Workspace]
-"""Finds out who sent the request with this body."""
+_Caller = Callable[[Request, bytes], Workspace]
+"""Finds out who sent a request with this body."""
 
 
 def create_service(
@@ -87,15 +87,8 @@ def create_service(
     if rate_limiter is not None:
         caller = _counted(caller, rate_limiter, app)
 
-    def accept() -> tuple[Workspace, _Query, bytes]:
-        """Who calls, what the query says, and the body."""
-        body = request.get_data(cache=False)
-        workspace = caller(body)
-        _refuse_foreign_charset(request)
-        return workspace, _read_query(request), body
-
     def move(action: Action) -> Response:
-        workspace, query, body = accept()
+        workspace, query, body = _accept(caller)
         asked = read(IdentityRequest, body)
         digest = digest_of(action, "", asked.content())
         answer = resolver.move(workspace, action, asked, digest, read_only=query.read_only)
@@ -115,12 +108,12 @@ def create_service(
 
     @app.post("/v1/search")
     def search() -> Response:
-        workspace, query, body = accept()
+        workspace, query, body = _accept(caller)
         return _json(query.cut(resolver.search(workspace, read(IdentityRequest, body))))
 
     @app.post("/v1/<mpid>/modify")
     def modify(mpid: str) -> Response:
-        workspace, query, body = accept()
+        workspace, query, body = _accept(caller)
         asked, number = _read_modify(body, mpid)
         digest = digest_of("modify", mpid, asked.content())
         answer = resolver.modify(workspace, number, asked, digest, read_only=query.read_only)
@@ -136,12 +129,23 @@ def create_service(
     return app
 
 
+def _accept(caller: _Caller) -> tuple[Workspace, "_Query", bytes]:
+    """Who calls, what the query says, and the body. Raises: IdSyncError."""
+    # The proxy would look the request up anew at every access.
+    sent: Request = request._get_current_object()  # type: ignore[attr-defined]
+    body = sent.get_data(cache=False)
+    workspace = caller(sent, body)
+    if sent.environ.get("CONTENT_TYPE") != "application/json":
+        _refuse_foreign_charset(sent)
+    return workspace, _read_query(sent), body
+
+
 def _authenticated(
     find_workspace: FindWorkspace, clock: Clock, *, clock_window_seconds: int
 ) -> _Caller:
-    def caller(body: bytes) -> Workspace:
+    def caller(sent: Request, body: bytes) -> Workspace:
         return authenticate(
-            credentials_of(request, body),
+            credentials_of(sent, body),
             find_workspace,
             now_ms=clock(),
             clock_window_seconds=clock_window_seconds,
@@ -153,8 +157,8 @@ def _authenticated(
 def _counted(caller: _Caller, rate_limiter: RateLimiter, app: Flask) -> _Caller:
     """Counts once it is sure who calls: a wrong secret does not use up somebody's limit."""
 
-    def counted(body: bytes) -> Workspace:
-        workspace = caller(body)
+    def counted(sent: Request, body: bytes) -> Workspace:
+        workspace = caller(sent, body)
         g.usage = rate_limiter.count(workspace.api_key)
         if g.usage.is_exceeded:
             wait = f"try again in {g.usage.retry_after_seconds} seconds"
@@ -211,8 +215,6 @@ def _read_query(sent: Request) -> _Query:
 
 def _refuse_foreign_charset(sent: Request) -> None:
     """Raises BadRequest. The content type itself does not matter: beacons and curl send others."""
-    if "charset" not in sent.environ.get("CONTENT_TYPE", "").lower():
-        return
     charset = sent.mimetype_params.get("charset", "utf-8")
     if charset.lower() not in _UTF_8:
         raise BadRequest(f"Content-Type: send the body as UTF-8, not as {charset[:40]!r}")

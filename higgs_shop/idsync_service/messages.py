@@ -168,7 +168,7 @@ class AliasData(_Message):
     start_unixtime_ms: int | None = None
     end_unixtime_ms: int | None = None
     scope: Literal["device", "mpid"] | None = None
-    device_application_stamp: _Value | None = None
+    device_application_stamp: IdentityValue | None = None
 
     @model_validator(mode="after")
     def _two_profiles(self) -> Self:
