@@ -5,11 +5,12 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from higgs_shop.api_errors import ApiError, error_body
+from higgs_shop.api_errors import ApiError, TooManyCalls, error_body
 from higgs_shop.database import DatabaseBusy
+from higgs_shop.rate_limit import RateLimiter
 
 HEADERS: Final = {
     "Access-Control-Allow-Origin": "*",
@@ -22,13 +23,20 @@ _RETRY_AFTER_SECONDS: Final = "1"
 _logger = logging.getLogger(__name__)
 
 
-def create_api(name: str, *, max_body_bytes: int, trusted_hosts: Sequence[str] | None) -> Flask:
+def create_api(
+    name: str,
+    *,
+    max_body_bytes: int,
+    trusted_hosts: Sequence[str] | None,
+    rate_limiter: RateLimiter | None,
+) -> Flask:
     """An API without routes, which answers whatever goes wrong.
 
     Args:
         name: of the package whose API it is.
         max_body_bytes: a longer body is answered 413.
         trusted_hosts: the Host values that are served; None serves any.
+        rate_limiter: what `count_call` will be given; None if calls are not counted.
     """
     app = Flask(name, static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
@@ -39,7 +47,20 @@ def create_api(name: str, *, max_body_bytes: int, trusted_hosts: Sequence[str] |
     app.register_error_handler(DatabaseBusy, _busy)
     app.register_error_handler(HTTPException, _not_served)
     app.register_error_handler(Exception, _failed)
+    if rate_limiter is not None:
+        app.after_request(_tell_usage)
     return app
+
+
+def count_call(rate_limiter: RateLimiter, api_key: str) -> None:
+    """Count this request. Once it is sure who calls: a wrong secret uses up nobody's limit.
+
+    Raises: TooManyCalls.
+    """
+    g.usage = rate_limiter.count(api_key)
+    if g.usage.is_exceeded:
+        wait = f"try again in {g.usage.retry_after_seconds} seconds"
+        raise TooManyCalls(f"the API key has used up its limit; {wait}")
 
 
 def add_preflights(app: Flask) -> None:
@@ -68,6 +89,12 @@ def json_answer(answer: Any, status_code: int = 200) -> Response:
     return Response(json.dumps(answer), status_code, HEADERS, content_type="application/json")
 
 
+def _tell_usage(response: Response) -> Response:
+    if "usage" in g:
+        response.headers.update(g.usage.headers())
+    return response
+
+
 def _refused(error: ApiError) -> Response:
     response = json_answer(error.body(), error.status_code)
     if error.status_code == 503:
@@ -79,6 +106,7 @@ def _busy(_error: DatabaseBusy) -> Response:
     body = error_body("SERVICE_UNAVAILABLE", ["the database is busy; try again"])
     response = json_answer(body, 503)
     response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    response.headers["Access-Control-Expose-Headers"] = "Retry-After"
     return response
 
 

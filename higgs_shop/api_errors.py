@@ -30,6 +30,13 @@ class ApiError(Exception):
         return error_body(self.code, self.messages)
 
 
+class TooManyCalls(ApiError):
+    """The API key has made as many calls as its limit allows; the headers say until when."""
+
+    status_code = 429
+    code = "TOO_MANY_REQUESTS"
+
+
 def error_body(code: str, messages: Sequence[str]) -> dict[str, Any]:
     """One entry for each message, all under one code."""
     return {"errors": [{"code": code, "message": message} for message in messages]}

@@ -235,13 +235,21 @@ def wire(
         identity_service=identity_service,
         alias_service=alias_service,
         web_intake=intake.create_web_intake(
-            batches, find_workspace=find_workspace, trusted_hosts=settings.trusted_hosts
+            batches,
+            find_workspace=find_workspace,
+            trusted_hosts=settings.trusted_hosts,
+            rate_limiter=rate_limiter,
         ),
         web_config=intake.create_web_config(
-            find_workspace=find_workspace, trusted_hosts=settings.trusted_hosts
+            find_workspace=find_workspace,
+            trusted_hosts=settings.trusted_hosts,
+            rate_limiter=rate_limiter,
         ),
         server_intake=intake.create_server_intake(
-            batches, find_workspace=find_workspace, trusted_hosts=settings.trusted_hosts
+            batches,
+            find_workspace=find_workspace,
+            trusted_hosts=settings.trusted_hosts,
+            rate_limiter=rate_limiter,
         ),
         resolver=resolver,
         identity_client=identity_client,

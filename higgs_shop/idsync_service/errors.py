@@ -5,8 +5,7 @@ IdSyncError             .status_code, .code, .messages
 │  └─ ImmutableIdentity a value that never changes would have changed
 ├─ Unauthorized 401     the credentials must be changed
 ├─ Forbidden 403        the workspace's strategy does not offer it
-├─ ProfileNotFound 404  search only: nobody may be returned for these identities
-└─ TooManyCalls 429     the API key has used up its limit; the headers say until when
+└─ ProfileNotFound 404  search only: nobody may be returned for these identities
 """
 
 from higgs_shop.api_errors import ApiError
@@ -46,10 +45,3 @@ class ProfileNotFound(IdSyncError):
 
     status_code = 404
     code = "NOT_FOUND_ERROR"
-
-
-class TooManyCalls(IdSyncError):
-    """The API key has made as many calls as its limit allows."""
-
-    status_code = 429
-    code = "TOO_MANY_REQUESTS"

@@ -4,28 +4,20 @@ Source: IDSync HTTP API. Every answer, errors included, is JSON and readable fro
 """
 
 import functools
-import json
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from flask import Flask, Request, Response, g, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Request, Response, request
 
-from higgs_shop.api_errors import error_body
+from higgs_shop.api_edge import add_preflights, count_call, create_api, json_answer
 from higgs_shop.clock import Clock
-from higgs_shop.database import Database, DatabaseBusy
+from higgs_shop.database import Database
 from higgs_shop.identity_types import parse_mpid
-from higgs_shop.idsync_service.authentication import (
-    Credentials,
-    FindWorkspace,
-    WorkspacesByKey,
-    authenticate,
-)
+from higgs_shop.idsync_service.authentication import Credentials, WorkspacesByKey, authenticate
 from higgs_shop.idsync_service.decisions import digest_of
-from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, TooManyCalls
+from higgs_shop.idsync_service.errors import BadRequest
 from higgs_shop.idsync_service.messages import (
     IdentityRequest,
     ModifyRequest,
@@ -37,23 +29,6 @@ from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.workspaces import Workspace
 
 MAX_BODY_BYTES: Final = 64 * 1024
-_RETRY_AFTER_SECONDS: Final = "1"
-
-_HEADERS: Final = {
-    "Access-Control-Allow-Origin": "*",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
-_PREFLIGHT_HEADERS: Final = {
-    "Access-Control-Allow-Methods": "POST, OPTIONS",
-    "Access-Control-Allow-Headers": "accept, authorization, content-type, date, x-mp-key, x-mp-signature",
-    "Access-Control-Max-Age": "86400",
-}
-
-_logger = logging.getLogger(__name__)
-
-_Caller = Callable[[Request, bytes], Workspace]
-"""Finds out who sent a request with this body."""
 
 
 def create_service(
@@ -75,24 +50,38 @@ def create_service(
         clock_window_seconds: how far a signature's date may be off.
         rate_limiter: counts the calls of each API key; None lets in any number.
     """
-    app = Flask("higgs_shop.idsync_service", static_folder=None, template_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config["TRUSTED_HOSTS"] = None if trusted_hosts is None else list(trusted_hosts)
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.url_map.merge_slashes = False
-    resolver = Resolver(database, clock=clock, new_mpid=new_mpid)
-    caller = _authenticated(
-        WorkspacesByKey(database, clock=clock), clock, clock_window_seconds=clock_window_seconds
+    app = create_api(
+        "higgs_shop.idsync_service",
+        max_body_bytes=MAX_BODY_BYTES,
+        trusted_hosts=trusted_hosts,
+        rate_limiter=rate_limiter,
     )
-    if rate_limiter is not None:
-        caller = _counted(caller, rate_limiter, app)
+    find_workspace = WorkspacesByKey(database, clock=clock)
+    resolver = Resolver(database, clock=clock, new_mpid=new_mpid)
+
+    def accept() -> tuple[Workspace, _Query, bytes]:
+        """Who calls, what the query says, and the body."""
+        # The proxy would look the request up anew at every access.
+        sent: Request = request._get_current_object()  # type: ignore[attr-defined]
+        body = sent.get_data(cache=False)
+        workspace = authenticate(
+            credentials_of(sent, body),
+            find_workspace,
+            now_ms=clock(),
+            clock_window_seconds=clock_window_seconds,
+        )
+        if rate_limiter is not None:
+            count_call(rate_limiter, workspace.api_key)
+        if sent.environ.get("CONTENT_TYPE") != "application/json":
+            _refuse_foreign_charset(sent)
+        return workspace, _read_query(sent), body
 
     def move(action: Action) -> Response:
-        workspace, query, body = _accept(caller)
+        workspace, query, body = accept()
         asked = read(IdentityRequest, body)
         digest = digest_of(action, "", asked.content())
         answer = resolver.move(workspace, action, asked, digest, read_only=query.read_only)
-        return _json(query.cut(answer))
+        return json_answer(query.cut(answer))
 
     @app.post("/v1/identify")
     def identify() -> Response:
@@ -108,70 +97,19 @@ def create_service(
 
     @app.post("/v1/search")
     def search() -> Response:
-        workspace, query, body = _accept(caller)
-        return _json(query.cut(resolver.search(workspace, read(IdentityRequest, body))))
+        workspace, query, body = accept()
+        return json_answer(query.cut(resolver.search(workspace, read(IdentityRequest, body))))
 
     @app.post("/v1/<mpid>/modify")
     def modify(mpid: str) -> Response:
-        workspace, query, body = _accept(caller)
+        workspace, query, body = accept()
         asked, number = _read_modify(body, mpid)
         digest = digest_of("modify", mpid, asked.content())
         answer = resolver.modify(workspace, number, asked, digest, read_only=query.read_only)
-        return _json(query.cut(answer))
+        return json_answer(query.cut(answer))
 
-    app.register_error_handler(IdSyncError, _refused)
-    app.register_error_handler(DatabaseBusy, _busy)
-    app.register_error_handler(HTTPException, _not_served)
-    app.register_error_handler(Exception, _failed)
-    # Routes of their own, and not a hook after every request, which each of them would pay for.
-    for rule in [rule.rule for rule in app.url_map.iter_rules()]:
-        app.add_url_rule(rule, "preflight", _preflight, methods=["OPTIONS"])
+    add_preflights(app)
     return app
-
-
-def _accept(caller: _Caller) -> tuple[Workspace, "_Query", bytes]:
-    """Who calls, what the query says, and the body. Raises: IdSyncError."""
-    # The proxy would look the request up anew at every access.
-    sent: Request = request._get_current_object()  # type: ignore[attr-defined]
-    body = sent.get_data(cache=False)
-    workspace = caller(sent, body)
-    if sent.environ.get("CONTENT_TYPE") != "application/json":
-        _refuse_foreign_charset(sent)
-    return workspace, _read_query(sent), body
-
-
-def _authenticated(
-    find_workspace: FindWorkspace, clock: Clock, *, clock_window_seconds: int
-) -> _Caller:
-    def caller(sent: Request, body: bytes) -> Workspace:
-        return authenticate(
-            credentials_of(sent, body),
-            find_workspace,
-            now_ms=clock(),
-            clock_window_seconds=clock_window_seconds,
-        )
-
-    return caller
-
-
-def _counted(caller: _Caller, rate_limiter: RateLimiter, app: Flask) -> _Caller:
-    """Counts once it is sure who calls: a wrong secret does not use up somebody's limit."""
-
-    def counted(sent: Request, body: bytes) -> Workspace:
-        workspace = caller(sent, body)
-        g.usage = rate_limiter.count(workspace.api_key)
-        if g.usage.is_exceeded:
-            wait = f"try again in {g.usage.retry_after_seconds} seconds"
-            raise TooManyCalls(f"the API key has used up its limit; {wait}")
-        return workspace
-
-    @app.after_request
-    def tell_usage(response: Response) -> Response:
-        if "usage" in g:
-            response.headers.update(g.usage.headers())
-        return response
-
-    return counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,37 +207,3 @@ def _sent_paths(sent: Request) -> tuple[str, str]:
 @functools.lru_cache(maxsize=256)
 def _quoted(path: str) -> str:
     return quote(path, safe="/:@!$&'()*+,;=~-._")
-
-
-def _json(answer: Answer, status_code: int = 200) -> Response:
-    return Response(json.dumps(answer), status_code, _HEADERS, content_type="application/json")
-
-
-def _preflight(**_path: str) -> Response:
-    return Response(status=204, headers=_HEADERS | _PREFLIGHT_HEADERS)
-
-
-def _refused(error: IdSyncError) -> Response:
-    return _json(error.body(), error.status_code)
-
-
-def _busy(_error: DatabaseBusy) -> Response:
-    body = error_body("SERVICE_UNAVAILABLE", ["the database is busy; try again"])
-    response = _json(body, 503)
-    response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
-    response.headers["Access-Control-Expose-Headers"] = "Retry-After"
-    return response
-
-
-def _not_served(error: HTTPException) -> Response:
-    code = error.name.upper().replace(" ", "_")
-    response = _json(error_body(code, [error.description or error.name]), error.code or 500)
-    for name, value in error.get_headers():
-        if name != "Content-Type":
-            response.headers[name] = value
-    return response
-
-
-def _failed(error: Exception) -> Response:
-    _logger.error("an identity call failed", exc_info=error)
-    return _json(error_body("INTERNAL_ERROR", ["the identity service failed"]), 500)

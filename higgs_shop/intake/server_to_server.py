@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from flask import Flask, Request, Response, request
 
-from higgs_shop.api_edge import HEADERS, add_preflights, create_api
+from higgs_shop.api_edge import HEADERS, add_preflights, count_call, create_api
 from higgs_shop.intake.checking import Checked, check, read_json
 from higgs_shop.intake.errors import BadRequest, Forbidden, TooLarge, Unauthorized
 from higgs_shop.intake.intake import Intake
 from higgs_shop.intake.web_sdk import MAX_BATCH_BYTES, FindWorkspace
+from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.tracker import compact_json
 from higgs_shop.workspaces import Workspace
 
@@ -28,14 +29,23 @@ _TOO_LARGE: Final = f"a batch may have {MAX_BATCH_BYTES} bytes"
 
 
 def create_server_intake(
-    intake: Intake, *, find_workspace: FindWorkspace, trusted_hosts: Sequence[str] | None = None
+    intake: Intake,
+    *,
+    find_workspace: FindWorkspace,
+    trusted_hosts: Sequence[str] | None = None,
+    rate_limiter: RateLimiter | None = None,
 ) -> Flask:
     """The server-to-server Events API, as a WSGI application that is to be mounted at /s2s."""
-    app = create_api(__name__, max_body_bytes=MAX_BODY_BYTES, trusted_hosts=trusted_hosts)
+    app = create_api(
+        __name__,
+        max_body_bytes=MAX_BODY_BYTES,
+        trusted_hosts=trusted_hosts,
+        rate_limiter=rate_limiter,
+    )
 
     @app.post("/v2/events")
     def events() -> Response:
-        workspace = _caller(request, find_workspace)
+        workspace = _caller(request, find_workspace, rate_limiter)
         body = request.get_data(cache=False)
         if len(body) > MAX_BATCH_BYTES:
             raise TooLarge(_TOO_LARGE)
@@ -48,14 +58,14 @@ def create_server_intake(
 
     @app.post("/v2/bulkevents")
     def bulk_events() -> Response:
-        workspace = _caller(request, find_workspace)
+        workspace = _caller(request, find_workspace, rate_limiter)
         looked_at = [_whole(_look_at(members)) for members in _read_batches(request)]
         intake.keep_sound(intake.begin(workspace, "server_to_server"), looked_at)
         return Response(status=202, headers=HEADERS)
 
     @app.post("/v2/bulkevents/historical")
     def historical_events() -> Response:
-        workspace = _caller(request, find_workspace)
+        workspace = _caller(request, find_workspace, rate_limiter)
         upload = intake.begin(workspace, "server_to_server", is_historical=True)
         until_ms = upload.received_at_ms - HISTORICAL_AFTER_MS
         looked_at = [
@@ -68,7 +78,9 @@ def create_server_intake(
     return app
 
 
-def _caller(sent: Request, find_workspace: FindWorkspace) -> Workspace:
+def _caller(
+    sent: Request, find_workspace: FindWorkspace, rate_limiter: RateLimiter | None
+) -> Workspace:
     if "HTTP_AUTHORIZATION" not in sent.environ:
         raise Unauthorized("send the API key and its secret as HTTP Basic credentials")
     basic = sent.authorization
@@ -79,6 +91,8 @@ def _caller(sent: Request, find_workspace: FindWorkspace) -> Workspace:
     given = (basic.password or "").encode("utf-8", "replace")
     if workspace is None or not hmac.compare_digest(given, workspace.api_secret.encode()):
         raise Forbidden("the API key is not known, or the secret is not its own")
+    if rate_limiter is not None:
+        count_call(rate_limiter, workspace.api_key)
     return workspace
 
 

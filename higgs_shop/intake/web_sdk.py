@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from flask import Flask, Response, request
 
-from higgs_shop.api_edge import HEADERS, add_preflights, create_api, json_answer
+from higgs_shop.api_edge import HEADERS, add_preflights, count_call, create_api, json_answer
 from higgs_shop.intake.checking import Checked, check, read_json
 from higgs_shop.intake.errors import BadRequest, Unauthorized
 from higgs_shop.intake.intake import Intake
+from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.workspaces import Workspace
 
 MAX_BATCH_BYTES: Final = 128 * 1024
@@ -35,14 +36,23 @@ _FLAGS: Final = {
 
 
 def create_web_intake(
-    intake: Intake, *, find_workspace: FindWorkspace, trusted_hosts: Sequence[str] | None = None
+    intake: Intake,
+    *,
+    find_workspace: FindWorkspace,
+    trusted_hosts: Sequence[str] | None = None,
+    rate_limiter: RateLimiter | None = None,
 ) -> Flask:
     """The Web SDK's uploads, as a WSGI application that is to be mounted at /webevents."""
-    app = create_api(__name__, max_body_bytes=MAX_BATCH_BYTES, trusted_hosts=trusted_hosts)
+    app = create_api(
+        __name__,
+        max_body_bytes=MAX_BATCH_BYTES,
+        trusted_hosts=trusted_hosts,
+        rate_limiter=rate_limiter,
+    )
 
     @app.post("/v3/JS/<key>/events")
     def upload(key: str) -> Response:
-        workspace = _opened_by(key, find_workspace)
+        workspace = _opened_by(key, find_workspace, rate_limiter)
         body = request.get_data(cache=False)
         user_agent = request.user_agent.string[:_LONGEST_USER_AGENT]
         intake.keep_sound(
@@ -54,7 +64,7 @@ def create_web_intake(
     @app.post("/v2/JS/<key>/Forwarding")
     def report_forwarding(key: str) -> Response:
         """What the SDK's kits have done. There are none here."""
-        _opened_by(key, find_workspace)
+        _opened_by(key, find_workspace, rate_limiter)
         return _accepted()
 
     add_preflights(app)
@@ -62,24 +72,36 @@ def create_web_intake(
 
 
 def create_web_config(
-    *, find_workspace: FindWorkspace, trusted_hosts: Sequence[str] | None = None
+    *,
+    find_workspace: FindWorkspace,
+    trusted_hosts: Sequence[str] | None = None,
+    rate_limiter: RateLimiter | None = None,
 ) -> Flask:
     """The Web SDK's settings, as a WSGI application that is to be mounted at /tags."""
-    app = create_api(__name__, max_body_bytes=MAX_BATCH_BYTES, trusted_hosts=trusted_hosts)
+    app = create_api(
+        __name__,
+        max_body_bytes=MAX_BATCH_BYTES,
+        trusted_hosts=trusted_hosts,
+        rate_limiter=rate_limiter,
+    )
 
     @app.get("/JS/v2/<key>/config")
     def config(key: str) -> Response:
-        return json_answer(_config(_opened_by(key, find_workspace)))
+        return json_answer(_config(_opened_by(key, find_workspace, rate_limiter)))
 
     add_preflights(app)
     return app
 
 
-def _opened_by(key: str, find_workspace: FindWorkspace) -> Workspace:
+def _opened_by(
+    key: str, find_workspace: FindWorkspace, rate_limiter: RateLimiter | None
+) -> Workspace:
     # PostgreSQL cannot even be asked for a text with a NUL in it.
     workspace = None if "\x00" in key else find_workspace(key)
     if workspace is None:
         raise Unauthorized("the API key is not known")
+    if rate_limiter is not None:
+        count_call(rate_limiter, workspace.api_key)
     return workspace
 
 

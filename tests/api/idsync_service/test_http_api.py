@@ -279,7 +279,7 @@ class TestFailures:
         response = service.test_client().post("/v1/identify", data=BODY, headers={"x-mp-key": KEY})
         assert response.status_code == 500
         assert "secret" not in "".join(errors(response))
-        assert "an identity call failed" in caplog.text
+        assert "an API call failed" in caplog.text
 
 
 def nested(depth: int) -> bytes:

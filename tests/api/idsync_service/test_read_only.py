@@ -106,7 +106,7 @@ def test_anything_but_true_and_false_is_named(calls: Calls, dump: Any, path: str
     response = calls.post(f"{path}?read_only=yes&return_matches=", {"known_identities": STAMP})
     assert response.status_code == 400
     assert [error["message"] for error in response.json()["errors"]] == [
-        "read_only: use true or false",
-        "return_matches: use true or false",
+        "read_only: use true or false, once",
+        "return_matches: use true or false, once",
     ]
     assert dump() == before
