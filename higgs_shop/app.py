@@ -20,12 +20,15 @@ from higgs_shop.pages import (
 )
 from higgs_shop.security_headers import SecurityHeaders
 from higgs_shop.settings import Settings
-from higgs_shop.wiring import IDENTITY_MOUNT, Parts, wire
-
-ALIAS_MOUNT: Final = "/webevents/v1/identity"
-WEB_INTAKE_MOUNT: Final = "/webevents"
-WEB_CONFIG_MOUNT: Final = "/tags"
-SERVER_INTAKE_MOUNT: Final = "/s2s"
+from higgs_shop.wiring import (
+    ALIAS_MOUNT,
+    IDENTITY_MOUNT,
+    SERVER_INTAKE_MOUNT,
+    WEB_CONFIG_MOUNT,
+    WEB_INTAKE_MOUNT,
+    Parts,
+    wire,
+)
 
 _MAX_BODY_BYTES: Final = 64 * 1024
 

@@ -50,9 +50,18 @@ EMBEDDED_URL = "http://localhost/v1"
 EMBEDDED_ALIAS_URL = "http://localhost/webevents/v1/identity"
 
 IDENTITY_MOUNT: Final = "/identity"
-"""Where the embedded service is reached from outside."""
+ALIAS_MOUNT: Final = "/webevents/v1/identity"
+WEB_INTAKE_MOUNT: Final = "/webevents"
+WEB_CONFIG_MOUNT: Final = "/tags"
+SERVER_INTAKE_MOUNT: Final = "/s2s"
 
-APIS: Final[Mapping[str, Api]] = {IDENTITY_MOUNT: idsync_service.API}
+APIS: Final[Mapping[str, Api]] = {
+    IDENTITY_MOUNT: idsync_service.API,
+    ALIAS_MOUNT: idsync_service.ALIAS_API,
+    WEB_INTAKE_MOUNT: intake.WEB_API,
+    WEB_CONFIG_MOUNT: intake.CONFIG_API,
+    SERVER_INTAKE_MOUNT: intake.SERVER_API,
+}
 """Every HTTP API of the store, by its mount: what /openapi.json describes."""
 
 _MAX_ANSWER_BYTES = 64 * 1024
@@ -148,6 +157,7 @@ def wire(
         find_workspace=find_workspace,
         clock=clock,
         trusted_hosts=("localhost", *settings.trusted_hosts),
+        rate_limiter=rate_limiter,
     )
     if identity_transport is None and not settings.idsync_url:
         embedded = DispatcherMiddleware(

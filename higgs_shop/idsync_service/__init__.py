@@ -12,7 +12,7 @@ from higgs_shop.idsync_service.alias_api import create_alias_service
 from higgs_shop.idsync_service.aliases import Aliases
 from higgs_shop.idsync_service.authentication import WorkspacesByKey
 from higgs_shop.idsync_service.decisions import digest_of
-from higgs_shop.idsync_service.description import API
+from higgs_shop.idsync_service.description import ALIAS_API, API
 from higgs_shop.idsync_service.errors import IdSyncError
 from higgs_shop.idsync_service.http_api import create_service
 from higgs_shop.idsync_service.messages import IdentityRequest
@@ -21,6 +21,7 @@ from higgs_shop.idsync_service.resolver import Preview, Resolver
 from higgs_shop.idsync_service.strategies import PROFILE_CONVERSION, STRATEGIES, Strategy
 
 __all__ = [
+    "ALIAS_API",
     "API",
     "PROFILE_CONVERSION",
     "STRATEGIES",

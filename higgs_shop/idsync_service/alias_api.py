@@ -10,13 +10,14 @@ from typing import Final
 
 from flask import Flask, Response, abort, request
 
-from higgs_shop.api_edge import HEADERS, add_preflights, create_api, json_answer
+from higgs_shop.api_edge import HEADERS, add_preflights, count_call, create_api, json_answer
 from higgs_shop.clock import Clock
 from higgs_shop.idsync_service.aliases import Aliases
 from higgs_shop.idsync_service.authentication import FindWorkspace, authenticate
 from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, Unauthorized
 from higgs_shop.idsync_service.http_api import MAX_BODY_BYTES, credentials_of
 from higgs_shop.idsync_service.messages import AliasRequest, read
+from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.workspaces import Workspace
 
 _LAST_WORD: Final = "alias"
@@ -29,14 +30,21 @@ def create_alias_service(
     clock: Clock,
     trusted_hosts: Sequence[str] | None = None,
     clock_window_seconds: int = 300,
+    rate_limiter: RateLimiter | None = None,
 ) -> Flask:
     """Aliasing as a WSGI application, to be mounted at /webevents/v1/identity.
 
     Args:
         trusted_hosts: the Host values that are served; None serves any.
         clock_window_seconds: how far a signature's date may be off.
+        rate_limiter: counts the calls of each API key; None lets in any number.
     """
-    app = create_api(__name__, max_body_bytes=MAX_BODY_BYTES, trusted_hosts=trusted_hosts)
+    app = create_api(
+        __name__,
+        max_body_bytes=MAX_BODY_BYTES,
+        trusted_hosts=trusted_hosts,
+        rate_limiter=rate_limiter,
+    )
 
     def caller(key: str, body: bytes) -> Workspace:
         """The key opens the door alone; a secret or signature that is sent as well must be right."""
@@ -49,6 +57,8 @@ def create_alias_service(
         )
         if workspace.api_key != key:
             raise Unauthorized("the API key in the path is another one")
+        if rate_limiter is not None:
+            count_call(rate_limiter, key)
         return workspace
 
     @app.post("/<key>/<word>")

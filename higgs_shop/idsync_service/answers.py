@@ -1,13 +1,14 @@
 """What the calls are answered with, as the documentation shows it. Nothing is built from these models:
 they describe, and the tests hold every real answer against them.
 
-Source: IDSync HTTP API, "Response schema" and "Errors".
+Source: IDSync HTTP API, "Response schema".
 """
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from higgs_shop.api_answers import ErrorAnswer
 from higgs_shop.idsync_service.messages import IdentityType, IdentityValue, Mpid
 
 
@@ -47,14 +48,8 @@ class ModifyAnswer(IdentityAnswer):
     change_results: list[ChangeResult]
 
 
-class ErrorDetail(_Answer):
-    """One fault."""
+class AliasErrorAnswer(ErrorAnswer):
+    """The same, with what the Web SDK reads: all of it in one message, at the top."""
 
-    code: str
     message: str
-
-
-class ErrorAnswer(_Answer):
-    """Why a call was refused: an entry for each fault."""
-
-    errors: Annotated[list[ErrorDetail], Field(min_length=1)]
+    code: str

@@ -1,14 +1,25 @@
-"""The five calls as OpenAPI describes them. The routes themselves are in `http_api`."""
+"""The five calls and aliasing as OpenAPI describes them. The routes themselves are in `http_api` and
+`alias_api`.
+"""
 
 from http import HTTPStatus
 from typing import Any, Final
 
+from higgs_shop.api_answers import (
+    BAD_REQUEST,
+    KEY_IN_PATH,
+    NO_PATH,
+    NOT_NOW,
+    UNAUTHORIZED,
+    USED,
+    refusal,
+    too_large,
+)
 from higgs_shop.api_errors import error_body
 from higgs_shop.identity_types import MPID_SHAPE
-from higgs_shop.idsync_service.answers import ErrorAnswer, IdentityAnswer, ModifyAnswer
-from higgs_shop.idsync_service.messages import IdentityRequest, ModifyRequest
+from higgs_shop.idsync_service.answers import AliasErrorAnswer, IdentityAnswer, ModifyAnswer
+from higgs_shop.idsync_service.messages import AliasRequest, IdentityRequest, ModifyRequest
 from higgs_shop.openapi import Answer, Api, Content, Operation, Parameter
-from higgs_shop.rate_limit import LIMIT_EXCEEDED, PERCENTAGE_USED, RETRY_AFTER
 
 _SECURITY: Final = (("key", "date", "signature"), ("basic",), ("key",))
 
@@ -70,61 +81,17 @@ _ANSWERED: Final = {
     "is_logged_in": True,
 }
 
-_USED: Final = {PERCENTAGE_USED: "How much of the API key's limit is used; only if there is one."}
-_WAIT: Final = {RETRY_AFTER: "Whole seconds to wait before the next try."}
-
-
-def _refusal(description: str, code: str, message: str, **headers: str) -> Answer:
-    content = Content(ErrorAnswer, {"refused": error_body(code, [message])})
-    return Answer(description, content, headers)
-
-
-_REFUSALS: Final = {
-    HTTPStatus.BAD_REQUEST: _refusal(
-        "The call is wrong: every fault of it is named at once.",
-        "BAD_REQUEST",
-        "environment: Field required",
-        **_USED,
-    ),
-    HTTPStatus.UNAUTHORIZED: _refusal(
-        "No credentials, or wrong ones.", "UNAUTHORIZED", "the API key is not known"
-    ),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _refusal(
-        "The body is larger than 64 KiB.",
-        "REQUEST_ENTITY_TOO_LARGE",
-        "The data value transmitted exceeds the capacity limit.",
-    ),
-    HTTPStatus.TOO_MANY_REQUESTS: _refusal(
-        "The API key has used up its limit.",
-        "TOO_MANY_REQUESTS",
-        "the API key has used up its limit; try again in 7 seconds",
-        **_USED,
-        **_WAIT,
-        **{LIMIT_EXCEEDED: "Whose limit it is: that of the app, which has the key."},
-    ),
-    HTTPStatus.SERVICE_UNAVAILABLE: _refusal(
-        "The database is busy.",
-        "SERVICE_UNAVAILABLE",
-        "the database is busy; try again",
-        **_USED,
-        **_WAIT,
-    ),
-}
-_NOBODY: Final = _refusal(
+_REFUSALS: Final = {**BAD_REQUEST, **UNAUTHORIZED, **too_large(64), **NOT_NOW}
+_NOBODY: Final = refusal(
     "Nobody may be returned for these identities.",
     "NOT_FOUND_ERROR",
     "no profile may be returned for these identities",
-    **_USED,
-)
-_NO_PATH: Final = _refusal(
-    "There is no such path: an MPID has no slash in it.",
-    "NOT_FOUND",
-    "The requested URL was not found on the server.",
+    USED,
 )
 
 
 def _answered(model: Any, example: Any) -> Answer:
-    return Answer("Done.", Content(model, {"answered": example}), _USED)
+    return Answer("Done.", Content(model, {"answered": example}), USED)
 
 
 def _move(action: str, summary: str, identities: dict[str, str]) -> Operation:
@@ -187,7 +154,7 @@ _MODIFY: Final = Operation(
             },
         ),
         **_REFUSALS,
-        HTTPStatus.NOT_FOUND: _NO_PATH,
+        **NO_PATH,
     },
     security=_SECURITY,
 )
@@ -205,3 +172,75 @@ API: Final = Api(
     security_schemes=_SECURITY_SCHEMES,
 )
 """Every route of the service, below wherever it is mounted."""
+
+
+def _alias_refusal(description: str, code: str, message: str) -> Answer:
+    told = {**error_body(code, [message]), "message": message, "code": code}
+    return Answer(description, Content(AliasErrorAnswer, {"refused": told}), USED)
+
+
+ALIAS_API: Final = Api(
+    name="alias",
+    description="What somebody did before they were known.",
+    operations=(
+        Operation(
+            path="/{key}/{word}",
+            id="alias",
+            summary="Carry over what one profile did to another one.",
+            description=(
+                "A secret or signature that is sent as well must be right. A request that the history "
+                "of the two profiles forbids is accepted, and does nothing."
+            ),
+            body=Content(
+                AliasRequest,
+                {
+                    "alias": {
+                        "request_id": _CALLED["request_id"],
+                        "request_type": "alias",
+                        "environment": "development",
+                        "data": {
+                            "destination_mpid": "5811471147114711",
+                            "source_mpid": "7331471147114711",
+                            "start_unixtime_ms": 1_772_360_000_000,
+                            "end_unixtime_ms": 1_772_363_600_000,
+                            "scope": "device",
+                            **_STAMP,
+                        },
+                    }
+                },
+            ),
+            parameters=(
+                KEY_IN_PATH,
+                Parameter(
+                    "word",
+                    "path",
+                    "Alias, in any case.",
+                    {"type": "string", "enum": ["Alias", "alias"]},
+                ),
+            ),
+            answers={
+                HTTPStatus.ACCEPTED: Answer("Accepted.", headers=USED),
+                HTTPStatus.BAD_REQUEST: _alias_refusal(
+                    "The request is wrong: every fault of it is named at once.",
+                    "BAD_REQUEST",
+                    "data.source_mpid: Field required",
+                ),
+                HTTPStatus.UNAUTHORIZED: _alias_refusal(
+                    "An unknown key, or wrong credentials.",
+                    "UNAUTHORIZED",
+                    "the API key is not known",
+                ),
+                HTTPStatus.FORBIDDEN: _alias_refusal(
+                    "The workspace's strategy keeps profiles apart.",
+                    "FORBIDDEN",
+                    "this workspace's strategy, best_match, has no alias",
+                ),
+                **NO_PATH,
+                **too_large(64),
+                **NOT_NOW,
+            },
+        ),
+    ),
+    security_schemes={},
+)
+"""The route of aliasing, below where the Web SDK looks for it."""

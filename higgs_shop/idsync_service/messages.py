@@ -157,7 +157,11 @@ def _mpid_number(given: Any) -> int:
     return parse_mpid(str(given))
 
 
-_MpidNumber = Annotated[int, BeforeValidator(_mpid_number)]
+_MpidNumber = Annotated[
+    int,
+    BeforeValidator(_mpid_number),
+    WithJsonSchema({"anyOf": [MPID_SHAPE, {"type": "integer", "format": "int64"}]}),
+]
 
 
 class AliasData(_Message):
@@ -165,8 +169,8 @@ class AliasData(_Message):
 
     destination_mpid: _MpidNumber
     source_mpid: _MpidNumber
-    start_unixtime_ms: int | None = None
-    end_unixtime_ms: int | None = None
+    start_unixtime_ms: _Milliseconds | None = None
+    end_unixtime_ms: _Milliseconds | None = None
     scope: Literal["device", "mpid"] | None = None
     device_application_stamp: IdentityValue | None = None
 

@@ -52,6 +52,7 @@ def test_a_limited_store_goes_on_selling_and_puts_right_who_it_was(open_store: O
     ("method", "path"),
     [
         ("POST", "/identity/v1/identify"),
+        ("POST", "/webevents/v1/identity/demo-web-key/Alias"),
         ("POST", "/webevents/v3/JS/demo-web-key/events"),
         ("POST", "/webevents/v1/JS/demo-web-key/Forwarding"),
         ("GET", "/tags/JS/v2/demo-web-key/config"),
