@@ -80,6 +80,8 @@ class Parts:
     database: Database
     catalog: Catalog
     strategy: Strategy
+    embedded_service: Any
+    """Identity and alias as the store's own client reaches them: one service, under EMBEDDED_URL."""
     identity_service: Any
     alias_service: Any
     web_intake: Any
@@ -159,11 +161,11 @@ def wire(
         trusted_hosts=("localhost", *settings.trusted_hosts),
         rate_limiter=rate_limiter,
     )
+    embedded_service = DispatcherMiddleware(
+        identity_service, {urlsplit(EMBEDDED_ALIAS_URL).path: alias_service}
+    )
     if identity_transport is None and not settings.idsync_url:
-        embedded = DispatcherMiddleware(
-            identity_service, {urlsplit(EMBEDDED_ALIAS_URL).path: alias_service}
-        )
-        identity_transport = httpx.WSGITransport(embedded, raise_app_exceptions=False)
+        identity_transport = httpx.WSGITransport(embedded_service, raise_app_exceptions=False)
     alias_url = settings.alias_url if settings.idsync_url else EMBEDDED_ALIAS_URL
     identity_http = OutgoingHttp(
         deadline_seconds=settings.identity_budget_seconds * CALL_SHARE,
@@ -242,6 +244,7 @@ def wire(
         database=database,
         catalog=shipped_catalog(),
         strategy=strategy,
+        embedded_service=embedded_service,
         identity_service=identity_service,
         alias_service=alias_service,
         web_intake=intake.create_web_intake(

@@ -27,5 +27,5 @@ def store(
         instance=tmp_path,
         identity_budget_seconds=PATIENCE_SECONDS,
     )
-    identity.reach(opened.parts.identity_service)
+    identity.reach(opened.parts.embedded_service)
     return opened

@@ -32,6 +32,7 @@ from tests.api.visitors.troubled_identity import Call, Trouble, TroubledIdentity
 
 WALKS = 12
 STEPS = 60
+_IS_NO_COPY = events.c.copied_from.is_(None)
 SILENCE_MS = 30 * 60 * 1_000
 TROUBLES = [trouble for trouble in Trouble if trouble is not Trouble.CRASH]
 
@@ -59,6 +60,7 @@ class Walk:
         self.last_event_id = 0
         self.expected: dict[int, Stretch] = {}
         self.changed_identities: list[tuple[str, int]] = []
+        self.carried_attributes: set[int] = set()
         self.seen_requests: set[str] = set()
         self.frozen: dict[int, bytes] = {}
 
@@ -66,7 +68,7 @@ class Walk:
 
     def wired(self) -> Parts:
         parts = wire(self.settings, clock=self.clock, identity_transport=self.identity)
-        self.identity.reach(parts.identity_service)
+        self.identity.reach(parts.embedded_service)
         return parts
 
     def app(self) -> Any:
@@ -80,8 +82,8 @@ class Walk:
 
     def called(self, call: Call, trouble: Trouble) -> None:
         """The line tells of a call."""
-        assert call.action in {"identify", "login", "logout", "modify"}
-        if call.action == "modify" or call.request_id in self.seen_requests:
+        assert call.action in {"identify", "login", "logout", "modify", "alias"}
+        if call.action in {"modify", "alias"} or call.request_id in self.seen_requests:
             return
         device = next((each for each in self.devices if each.stamp == call.stamp), self.acting)
         if call.carried_out:
@@ -259,6 +261,9 @@ class Walk:
             if row.event_type == "user_identity_change":
                 new = row.data["new"]["identity"]
                 self.changed_identities.append((new, row.id))
+            elif row.code_place.startswith("higgs_shop/visitors/carrying_over.py"):
+                assert row.event_type == "user_attribute_change"
+                self.carried_attributes.add(row.id)
             elif row.event_type == "session_end":
                 self.judge_end(device, row)
             else:
@@ -329,8 +334,8 @@ class Walk:
         assert not self.rows(select(stored_sessions).where(stored_sessions.c.ended_at_ms.is_(None)))
 
     def judge_the_whole(self) -> None:
-        mpids = dict(self.rows(select(events.c.id, events.c.mpid)))
-        noted = {event_id for _, event_id in self.changed_identities}
+        mpids = dict(self.rows(select(events.c.id, events.c.mpid).where(_IS_NO_COPY)))
+        noted = {event_id for _, event_id in self.changed_identities} | self.carried_attributes
         assert mpids.keys() == self.expected.keys() | noted, "nothing is lost, nothing made up"
         assert None not in mpids.values(), "everybody is found in the end"
         mpid_of = self.match_profiles(mpids)
@@ -387,7 +392,7 @@ class Walk:
             if row.event_id in self.expected:
                 assert latest.get((row.mpid, row.device_stamp), 0) < row.event_id
                 latest[row.mpid, row.device_stamp] = row.event_id
-        ((logged,),) = self.rows(select(func.count()).select_from(events))
+        ((logged,),) = self.rows(select(func.count()).select_from(events).where(_IS_NO_COPY))
         assert logged == len(rows), "every event is handed over once"
 
 

@@ -65,7 +65,7 @@ class TroubledIdentity(httpx.BaseTransport):
         assert self._service is not None
         trouble = self.trouble
         content = json.loads(request.read())
-        action = request.url.path.rpartition("/")[2]
+        action = request.url.path.rpartition("/")[2].lower()
         self.before(action)
         reaches = trouble in {Trouble.NONE, Trouble.LOST_REPLY, Trouble.CRASH}
         response = self._service.handle_request(request) if reaches else _answer(trouble)
@@ -76,7 +76,7 @@ class TroubledIdentity(httpx.BaseTransport):
             stamp=identities.pop("device_application_stamp", None),
             identities=identities,
             body=content,
-            carried_out=reaches and response is not None and response.status_code == 200,
+            carried_out=reaches and response is not None and response.is_success,
         )
         self.calls.append(call)
         self.on_call(call, trouble)
