@@ -281,3 +281,21 @@ def test_a_key_that_nobody_has_is_refused_once_and_readably(at_app: App) -> None
     assert began["httpCode"] == -1
     assert "401" in began["body"]
     assert at_app.bodies() == []
+
+
+def test_a_server_that_answers_429_gets_it_all_later(
+    new_store: NewStore, webhook: Receiver, app: Receiver, new_shopper: NewShopper
+) -> None:
+    """The SDK sends what is answered 429 again and again, and nothing is lost or doubled by it."""
+    store = new_store("limited", WEBHOOK_URL=f"{webhook.url}/hook", RATE_LIMIT="2/second")
+    at_app = App(new_shopper(app.url), store, webhook)
+    at_app.user.watch.is_strict = False
+    at_app.begin()
+    names = [f"View {number}" for number in range(6)]
+    with at_app.user.page.expect_response(lambda answer: answer.status == 429):
+        at_app.do("a.forEach(name => mParticle.logPageView(name))", names)
+    for name in names:
+        at_app.arrives(f"screen_view {name}")
+    store.wait_until_delivered()
+    arrived = [what_of(body) for body in at_app.bodies()]
+    assert sorted(arrived) == sorted(set(arrived))
