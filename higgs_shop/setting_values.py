@@ -19,6 +19,7 @@ DATABASES: Final = ("sqlite", "postgresql")
 SIGNING_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 (the public part)
 SIGNING_SECRET_BYTES: Final = range(24, 64 + 1)
 STRONG_SECRET_BYTES: Final = 32
+SHOWN_CHARACTERS: Final = 80
 
 
 class Refused(ValueError):
@@ -29,6 +30,14 @@ def nearest(name: str, known: Iterable[str], spell: Callable[[str], str] = str) 
     """What somebody who wrote `name` may have meant, as the end of a sentence, or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {spell(close[0])}?" if close else ""
+
+
+def one_line(text: str) -> str:
+    """Any text, fit to be repeated in a message: on one line, printable, shortened."""
+    line = "".join(
+        letter if letter.isprintable() else "\ufffd" for letter in " ".join(text.split())
+    )
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"
 
 
 def split_at_commas(value: Any) -> Any:
@@ -130,11 +139,13 @@ def known_strategy(name: str) -> str:
 
 def identity_types(names: tuple[str, ...]) -> tuple[str, ...]:
     """Identity types of the HTTP API, each once."""
+    known = sorted(IDENTITY_TYPES)
     for name in names:
         if name not in IDENTITY_TYPES:
-            raise Refused(f"{name} is no identity type{nearest(name, sorted(IDENTITY_TYPES))}")
-    if len(set(names)) != len(names):
-        raise Refused("a type stands there twice")
+            meant = nearest(name, known) or f"; use some of {', '.join(known)}"
+            raise Refused(f"{one_line(name)} is no identity type{meant}")
+        if names.count(name) > 1:
+            raise Refused(f"{name} stands there twice; name each type once")
     return names
 
 

@@ -6,16 +6,14 @@ anything: the secrets that a store makes for itself are in `instance_secrets.py`
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self
 
 import platformdirs
 from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -26,10 +24,19 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 from sqlalchemy import URL
 
-from higgs_shop.identity_types import DEFAULT_IDS, DEFAULT_PRIORITY
+from higgs_shop.identity_settings import (
+    IdentityRules,
+    ImmutableIds,
+    LoginIds,
+    Priority,
+    Strategy,
+    UniqueIds,
+    ids_of_strategy,
+)
+from higgs_shop.identity_types import DEFAULT_PRIORITY
+from higgs_shop.mistakes import Mistake, explained, mistakes_in
 from higgs_shop.rate_limit import LIMIT_PATTERN
 from higgs_shop.setting_values import (
     STRONG_SECRET_BYTES,
@@ -39,8 +46,6 @@ from higgs_shop.setting_values import (
     endpoint_url,
     first_is_at_once,
     header_value,
-    identity_types,
-    known_strategy,
     nearest,
     not_yet,
     signing_secret,
@@ -50,13 +55,8 @@ from higgs_shop.setting_values import (
 
 PREFIX: Final = "HIGGS_SHOP_"
 DEMO_KEY: Final = "demo-web-key"
-MASK: Final = "***"
-SHOWN_CHARACTERS: Final = 80
 DEMO_SECRET: Final = "demo-web-secret"  # noqa: S105 (printed in the README, refused in production)
 
-IdentityTypes = Annotated[
-    tuple[str, ...], BeforeValidator(split_at_commas), AfterValidator(identity_types)
-]
 HostNames = Annotated[
     tuple[Annotated[str, Field(pattern=r"^(\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$")], ...],
     Field(min_length=1),
@@ -86,7 +86,7 @@ def variable(field: str) -> str:
 def setting(default: Any, meaning: str, *, allowed: str, **limits: Any) -> Any:
     """One setting: its default (or what makes it), its meaning, and what to use if it is wrong."""
     limits["default_factory" if callable(default) else "default"] = default
-    return Field(description=meaning, json_schema_extra={"allowed": allowed}, **limits)
+    return explained(meaning, allowed=allowed, **limits)
 
 
 def default_instance(package: Path = Path(__file__).parent) -> Path:
@@ -102,11 +102,7 @@ def _sqlite_file(given: dict[str, Any]) -> str:
     return URL.create("sqlite", database=str(file)).render_as_string()
 
 
-def _ids_of_strategy(given: dict[str, Any]) -> tuple[str, ...]:
-    return DEFAULT_IDS[given["identity_strategy"]]
-
-
-class Settings(BaseModel):
+class Settings(IdentityRules):
     """What a store is told from outside, checked and ready to use; it cannot be changed.
 
     Raises SettingsError, with a line for each setting that is wrong or unknown.
@@ -236,31 +232,11 @@ class Settings(BaseModel):
         "whether the webhook gets alias requests too",
         allowed="on or off",
     )
-    identity_strategy: Annotated[str, AfterValidator(known_strategy)] = setting(
-        "profile_conversion",
-        "what the embedded service does with a new login ID, and at logout",
-        allowed=", ".join(DEFAULT_IDS),
-    )
-    identity_priority: Annotated[IdentityTypes, Field(min_length=1)] = setting(
-        DEFAULT_PRIORITY,
-        "the order in which identity types are looked up",
-        allowed="identity types separated by commas, each once",
-    )
-    login_ids: IdentityTypes = setting(
-        _ids_of_strategy,
-        "identity types that name exactly one known person",
-        allowed="identity types separated by commas, each once",
-    )
-    unique_ids: IdentityTypes = setting(
-        _ids_of_strategy,
-        "identity types of which one value may stand on one profile only",
-        allowed="identity types separated by commas, each once",
-    )
-    immutable_ids: IdentityTypes = setting(
-        (),
-        "login IDs, unique too, that can never change once set",
-        allowed="types that are in both LOGIN_IDS and UNIQUE_IDS, separated by commas",
-    )
+    identity_strategy: Strategy = "profile_conversion"
+    identity_priority: Priority = DEFAULT_PRIORITY
+    login_ids: LoginIds = Field(default_factory=ids_of_strategy)
+    unique_ids: UniqueIds = Field(default_factory=ids_of_strategy)
+    immutable_ids: ImmutableIds = ()
     rate_limit: str = setting(
         "",
         "calls that each process allows one API key, e.g. `100/second` or `600/minute`; empty: any number",
@@ -359,33 +335,15 @@ class Settings(BaseModel):
             raise ValueError
         return key
 
-    @field_validator("login_ids", "unique_ids")
-    @classmethod
-    def _as_the_strategy_has_them(
-        cls, names: tuple[str, ...], info: ValidationInfo
-    ) -> tuple[str, ...]:
-        strategy = info.data.get("identity_strategy", "")
-        if strategy == "best_match" and names:
-            raise Refused("best_match has none, since it only matches; leave it empty")
-        if strategy != "best_match" and info.field_name == "login_ids" and not names:
-            raise ValueError
-        return names
-
-    @field_validator("immutable_ids")
-    @classmethod
-    def _login_and_unique(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        for other in ("login_ids", "unique_ids"):
-            if other in info.data and not set(names) <= set(info.data[other]):
-                raise Refused(f"an immutable type must be in {variable(other)} too")
-        return names
-
     @model_validator(mode="wrap")
     @classmethod
     def _one_line_each(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
         try:
             return build(given)
         except ValidationError as error:
-            raise SettingsError(_lines(given, error)) from None
+            raise SettingsError(
+                [_line(mistake) for mistake in mistakes_in(cls, given, error)]
+            ) from None
 
 
 def _read(env_file: Path | None) -> dict[str, str]:
@@ -399,39 +357,9 @@ def _read(env_file: Path | None) -> dict[str, str]:
         raise SettingsError([f"{env_file}: cannot be read ({error})"]) from error
 
 
-def _lines(given: dict[str, Any], error: ValidationError) -> list[str]:
-    """A line for each wrong setting, in the order of the settings, then the unknown ones."""
-    lines: dict[str, str] = {}
-    for details in error.errors(include_url=False):
-        # A value computed from another setting is not wrong when that other one is.
-        if details["type"] != "default_factory_not_called":
-            field = str(details["loc"][0])
-            lines.setdefault(field, _line(field, given.get(field, details["input"]), details))
-    return list(lines.values())
-
-
-def _line(field: str, value: Any, details: ErrorDetails) -> str:
-    if field not in Settings.model_fields:
-        return (
-            f"{variable(field)}: no such setting{nearest(field, Settings.model_fields, variable)}"
-        )
-    reason = details.get("ctx", {}).get("error")
-    if not isinstance(reason, Refused):
-        reason = f"use {_allowed(field)}"
-    return f"{variable(field)}={_shown(field, value)}: {reason}"
-
-
-def _allowed(field: str) -> str:
-    extra = cast("dict[str, str]", Settings.model_fields[field].json_schema_extra)
-    return extra["allowed"]
-
-
-def _shown(field: str, value: Any) -> str:
-    """The value on one line, shortened, with everything secret in it masked."""
-    if Settings.model_fields[field].annotation is SecretStr:
-        return MASK
-    parts = value if isinstance(value, list | tuple) else [value]
-    text = " ".join(",".join(map(str, parts)).split())
-    text = re.sub(r"//.*@", f"//{MASK}@", text)
-    text = re.sub(r"(password=)[^&]*", rf"\1{MASK}", text, flags=re.IGNORECASE)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+def _line(mistake: Mistake) -> str:
+    name = variable(mistake.field)
+    if mistake.field not in Settings.model_fields:
+        meant = nearest(mistake.field, Settings.model_fields, variable)
+        return f"{name}: {mistake.reason}{meant}"
+    return f"{name}={mistake.shown}: {mistake.reason}"

@@ -293,9 +293,18 @@ class TestReading:
         (
             "unique_ids",
             "email,email",
-            "HIGGS_SHOP_UNIQUE_IDS=email,email: a type stands there twice",
+            "HIGGS_SHOP_UNIQUE_IDS=email,email: email stands there twice; name each type once",
         ),
-        ("immutable_ids", "other", "an immutable type must be in HIGGS_SHOP_LOGIN_IDS too"),
+        (
+            "login_ids",
+            "nose",
+            "nose is no identity type; use some of amp_id, android_aaid,",
+        ),
+        (
+            "immutable_ids",
+            "other",
+            "other is no login ID; use types that are login IDs and unique IDs too",
+        ),
         ("trusted_hosts", "https://a.example", "use host names in small letters"),
         ("trusted_hosts", "*", "HIGGS_SHOP_TRUSTED_HOSTS=*: use host names in small letters"),
     ],
