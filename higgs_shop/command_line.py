@@ -3,12 +3,50 @@
 import logging
 import os
 import sys
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
 
 import click
+from sqlalchemy import Connection
 
 from higgs_shop import __version__, serving
+from higgs_shop.clock import system_clock
+from higgs_shop.database import Database
+from higgs_shop.identity_types import DEFAULT_IDS
+from higgs_shop.setting_values import one_line
 from higgs_shop.settings import Settings, SettingsError, variable
+from higgs_shop.workspaces import (
+    DEFAULT_WORKSPACE,
+    MOST_COUNTED,
+    DefaultWorkspace,
+    ListedWorkspace,
+    NoSuchWorkspace,
+    Workspace,
+    WorkspaceRefused,
+    add_workspace,
+    as_texts,
+    change_workspace,
+    find_workspace,
+    list_workspaces,
+    listed_workspace,
+    new_workspace,
+    remove_workspace,
+)
+
+_LISTED_AT_ONCE: Final = 100
+_OPTIONS: Final = {
+    "api_key": ("--key", "API key.  [default: made]"),
+    "api_secret": ("--secret", "API secret.  [default: made]"),
+    "identity_strategy": (
+        "--strategy",
+        f"{', '.join(DEFAULT_IDS)}.  [default: profile_conversion]",
+    ),
+    "identity_priority": ("--priority", "Order of lookup.  [default: the documented one]"),
+    "login_ids": ("--login-ids", "Types that name a known person.  [default: the strategy's]"),
+    "unique_ids": ("--unique-ids", "Types with one holder a value.  [default: the strategy's]"),
+    "immutable_ids": ("--immutable-ids", "Types that never change once set.  [default: none]"),
+}
 
 
 @click.group(epilog="Example: higgs-shop run --port 8010")
@@ -47,13 +85,100 @@ def forward() -> None:
 @main.command(epilog="Example: higgs-shop reset --yes")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
-    """Go back to a fresh store: every visitor, order, event and delivery is forgotten."""
+    """Go back to a fresh store: every visitor, order, event and delivery is forgotten, and every
+    workspace but the default one.
+    """
     settings = _settings()
     where = settings.database_url if "@" not in settings.database_url else "the database"
     if not yes:
         click.confirm(f"Forget everything in {where}?", abort=True)
     _stop_on_error(serving.reset, settings)
     click.echo("The store is as new.")
+
+
+@main.group()
+def workspaces() -> None:
+    """Keep several workspaces side by side: each has a key, settings and data of its own."""
+
+
+def _identity_options(command: Callable[..., None]) -> Callable[..., None]:
+    for field, (option, meaning) in reversed(_OPTIONS.items()):
+        command = click.option(option, field, help=meaning)(command)
+    return command
+
+
+@workspaces.command("list", epilog="Example: higgs-shop workspaces list --secrets")
+@click.option("--secrets", is_flag=True, help="Show the API secrets as well.")
+def list_all(secrets: bool) -> None:
+    """Show every workspace: what is in it, its strategy, its key."""
+    with _database() as database, database.read() as connection:
+        found = list(_all_workspaces(connection))
+    rows = [("NAME", "PROFILES", "EVENTS", "STRATEGY", "KEY", "SECRET")]
+    rows += [
+        (
+            of.workspace.id,
+            _counted(of.profiles),
+            _counted(of.events),
+            of.workspace.identity_strategy,
+            of.workspace.api_key,
+            of.workspace.api_secret,
+        )
+        for of in found
+    ]
+    shown = [row if secrets else row[:-1] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+@workspaces.command(epilog="Example: higgs-shop workspaces add kiosk --strategy profile_link")
+@click.argument("name")
+@_identity_options
+def add(name: str, **given: str | None) -> None:
+    """Make a workspace NAME. Identity types are separated by commas; a comma alone means none."""
+    with _writing(name) as connection:
+        workspace = new_workspace({"id": name, **_texts(given)})
+        add_workspace(connection, workspace, system_clock())
+    click.echo(f"The workspace {name} is there.")
+    _show(workspace)
+
+
+@workspaces.command(epilog="Example: higgs-shop workspaces change kiosk --strategy default")
+@click.argument("name")
+@_identity_options
+def change(name: str, **given: str | None) -> None:
+    """Change settings of the workspace NAME; profiles stay as they are.
+
+    What is not given stays, but login and unique IDs that the strategy brought change with it. An
+    empty text means the default. A store that runs sees the change within a second.
+    """
+    with _writing(name) as connection:
+        before = find_workspace(connection, name)
+        if before is None:
+            raise NoSuchWorkspace(name)
+        workspace = new_workspace({**as_texts(before), **_texts(given)})
+        change_workspace(connection, workspace)
+    click.echo(f"The workspace {name} is changed." if workspace != before else "Nothing changed.")
+    _show(workspace)
+
+
+@workspaces.command(epilog="Example: higgs-shop workspaces remove kiosk --yes")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def remove(name: str, yes: bool) -> None:
+    """Forget the workspace NAME and everything in it."""
+    if not yes and name != DEFAULT_WORKSPACE:
+        with _database() as database, database.read() as connection:
+            found = listed_workspace(connection, name)
+        if found is not None:
+            click.confirm(
+                f"Forget the workspace {name} with {_counted(found.profiles)} profiles, "
+                f"{_counted(found.events)} events and all else in it?",
+                abort=True,
+            )
+    with _writing(name) as connection:
+        remove_workspace(connection, name)
+    click.echo(f"The workspace {name} is forgotten.")
 
 
 @main.group()
@@ -77,10 +202,70 @@ def _settings(**options: str | None) -> Settings:
 
 
 def _stop_on_error(work: Any, *arguments: Any) -> None:
-    try:
+    with _stopping():
         work(*arguments)
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    try:
+        yield
     except (SettingsError, serving.CannotServe) as error:
         _stop(str(error))
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    with _stopping(), serving.opened(_settings()) as database:
+        yield database
+
+
+@contextmanager
+def _writing(name: str) -> Iterator[Connection]:
+    """A write transaction about the workspace of this name; what goes wrong ends the command."""
+    try:
+        with _database() as database, database.write() as connection:
+            yield connection
+    except WorkspaceRefused as refused:
+        spelt = {"id": "NAME", **{field: option for field, (option, _) in _OPTIONS.items()}}
+        lines = [f"{spelt[each.field]}={each.shown}: {each.reason}" for each in refused.mistakes]
+        _stop("\n".join(lines))
+    except NoSuchWorkspace:
+        _stop(f"NAME={one_line(name)}: no such workspace; see higgs-shop workspaces list")
+    except DefaultWorkspace:
+        _stop(
+            f"NAME={name}: this one takes its settings from the environment "
+            f"({variable('idsync_key')}, {variable('identity_strategy')}, …) and cannot be removed; "
+            "set those and start the store again, or begin anew with higgs-shop reset"
+        )
+
+
+def _texts(given: dict[str, str | None]) -> dict[str, str]:
+    return {field: text for field, text in given.items() if text is not None}
+
+
+def _all_workspaces(connection: Connection) -> Iterator[ListedWorkspace]:
+    after = ""
+    while found := list_workspaces(connection, after=after, most=_LISTED_AT_ONCE):
+        yield from found
+        after = found[-1].workspace.id
+
+
+def _counted(number: int) -> str:
+    return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}"
+
+
+def _show(workspace: Workspace) -> None:
+    for what, value in (
+        ("key", workspace.api_key),
+        ("secret", workspace.api_secret),
+        ("strategy", workspace.identity_strategy),
+        ("priority", ",".join(workspace.identity_priority)),
+        ("login IDs", ",".join(workspace.login_ids) or "none"),
+        ("unique IDs", ",".join(workspace.unique_ids) or "none"),
+        ("immutable IDs", ",".join(workspace.immutable_ids) or "none"),
+    ):
+        click.echo(f"  {what:13}  {value}")
 
 
 def _stop(message: str) -> NoReturn:

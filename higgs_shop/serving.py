@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from higgs_shop.settings import Settings
 from higgs_shop.tables import metadata
 from higgs_shop.tls_server import TlsServer
 from higgs_shop.wiring import Parts, furnish, wire
+from higgs_shop.workspaces import DEFAULT_WORKSPACE, find_workspace
 
 _BACKLOG: Final = 256
 
@@ -80,6 +81,25 @@ def reset(settings: Settings) -> None:
 def upgrade(settings: Settings) -> None:
     """Bring the database to the shape that this release wants."""
     _open(settings).close()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """The database of a store that may run at the same time, furnished if it never ran before.
+
+    Raises: CannotServe, also for what the database does later on. SettingsError.
+    """
+    database = _open(settings)
+    try:
+        with database.write() as connection:
+            # What is there already is left to the store, which may have other settings.
+            if find_workspace(connection, DEFAULT_WORKSPACE) is None:
+                furnish(connection, settings, system_clock())
+        yield database
+    except (DatabaseError, SQLAlchemyError) as error:
+        raise CannotServe(_why_no_database(settings, error)) from error
+    finally:
+        database.close()
 
 
 def _open(settings: Settings) -> Database:

@@ -67,7 +67,8 @@ workspaces = Table(
 profiles = Table(
     "profiles",
     metadata,
-    _workspace(primary_key=True),
+    # A call that is under way while its workspace is removed must not leave a profile behind.
+    Column("workspace_id", Text, ForeignKey("workspaces.id"), primary_key=True),
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
     Column("source_mpid", BigInteger),  # profile_link: the anonymous profile it comes from
     Column("identities", _Json, nullable=False),  # {type: {value: set_at_ms}}

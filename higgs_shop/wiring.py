@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from higgs_shop import idsync_service, intake, outbox
@@ -37,7 +38,7 @@ from higgs_shop.migrations import upgrade
 from higgs_shop.openapi import Api
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.rate_limit import RateLimiter, parse_limit
-from higgs_shop.settings import Settings
+from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tracker import Tracker
 from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
@@ -285,7 +286,10 @@ def wire(
 
 
 def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspace:
-    """What every store holds from the start: its workspace and the ready accounts."""
+    """What every store holds from the start: its workspace and the ready accounts.
+
+    Raises: SettingsError when another workspace has the key that the settings give.
+    """
     workspace = Workspace(
         id=DEFAULT_WORKSPACE,
         api_key=settings.idsync_key,
@@ -296,7 +300,13 @@ def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspac
         unique_ids=settings.unique_ids,
         immutable_ids=settings.immutable_ids,
     )
-    ensure_workspace(connection, workspace, now_ms)
+    try:
+        ensure_workspace(connection, workspace, now_ms)
+    except IntegrityError:
+        name = variable("idsync_key")
+        raise SettingsError(
+            [f"{name}={workspace.api_key}: another workspace has that key"]
+        ) from None
     customers.ensure_ready_accounts(connection, workspace.id, now_ms)
     return workspace
 

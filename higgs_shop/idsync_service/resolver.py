@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database
@@ -16,7 +17,12 @@ from higgs_shop.identity_types import DEVICE_IDENTITY_TYPES, parse_mpid
 from higgs_shop.idsync_service import decisions, profiles
 from higgs_shop.idsync_service.changes import Changes, Difference
 from higgs_shop.idsync_service.decisions import Call, Step, listed
-from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, ProfileNotFound
+from higgs_shop.idsync_service.errors import (
+    BadRequest,
+    IdSyncError,
+    ProfileNotFound,
+    Unauthorized,
+)
 from higgs_shop.idsync_service.messages import (
     IdentityChange,
     IdentityRequest,
@@ -26,7 +32,7 @@ from higgs_shop.idsync_service.policies import Situation
 from higgs_shop.idsync_service.priority import Find, walk
 from higgs_shop.idsync_service.profiles import NewMpid, Profile
 from higgs_shop.idsync_service.strategies import STRATEGIES
-from higgs_shop.workspaces import Workspace
+from higgs_shop.workspaces import Workspace, find_workspace
 
 Action = Literal["identify", "login", "logout"]
 Answer = dict[str, Any]
@@ -222,6 +228,11 @@ class Resolver:
             if answer is None:
                 raise
             return answer
+        except IntegrityError:
+            with self._database.read() as connection:
+                if find_workspace(connection, workspace.id) is not None:
+                    raise
+            raise Unauthorized("the API key is not known any more") from None
 
     def _decide_only(
         self,

@@ -25,7 +25,23 @@ from higgs_shop.tables import events, identity_intents, messages
 from tests.network_faults import Receiver, Reply
 
 PATIENCE_SECONDS = 60
-COMMANDS = ["run", "forward", "reset", "db upgrade"]
+COMMANDS = [
+    "run",
+    "forward",
+    "reset",
+    "db upgrade",
+    "workspaces list",
+    "workspaces add",
+    "workspaces change",
+    "workspaces remove",
+]
+NEEDED = {
+    "run": ["--port", "0"],
+    "reset": ["--yes"],
+    "workspaces add": ["kiosk"],
+    "workspaces change": ["kiosk"],
+    "workspaces remove": ["kiosk", "--yes"],
+}
 
 
 def command(*arguments: str, answer: str = "", **settings: str) -> Result:
@@ -176,10 +192,9 @@ class TestWrongUse:
         self, tmp_path: Path, name: str
     ) -> None:
         (tmp_path / "shop.db").write_bytes(b"these are not the tables you are looking for" * 100)
-        options = ["--yes"] if name == "reset" else ["--port", "0"] if name == "run" else []
         result = command(
             *name.split(),
-            *options,
+            *NEEDED.get(name, []),
             INSTANCE=str(tmp_path),
             DATABASE_URL=f"sqlite:///{tmp_path / 'shop.db'}",
         )
@@ -244,6 +259,137 @@ class TestLookingAfterTheDatabase:
         assert command("reset", "--yes", INSTANCE=str(tmp_path)).exit_code == 0
         with running("run", "--port", "0", cwd=tmp_path, INSTANCE=str(tmp_path)) as (address, _):
             assert "returning_user" in get(address, "/account").text
+
+
+class TestWorkspaces:
+    """`workspaces list`, `add`, `change` and `remove`."""
+
+    def table(self, tmp_path: Path, *options: str) -> list[list[str]]:
+        """What `list` says, word by word."""
+        result = command("workspaces", "list", *options, INSTANCE=str(tmp_path))
+        assert result.exit_code == 0, result.output
+        return [line.split() for line in result.output.splitlines()]
+
+    def refused(self, tmp_path: Path, *arguments: str) -> list[str]:
+        """What is said against a command."""
+        result = command("workspaces", *arguments, INSTANCE=str(tmp_path))
+        assert result.exit_code == 2, result.output
+        return result.output.splitlines()
+
+    def test_a_store_has_one_from_the_start(self, tmp_path: Path) -> None:
+        assert self.table(tmp_path) == [
+            ["NAME", "PROFILES", "EVENTS", "STRATEGY", "KEY"],
+            ["default", "0", "0", "profile_conversion", "demo-web-key"],
+        ]
+
+    def test_one_is_made_changed_and_removed(self, tmp_path: Path) -> None:
+        made = command(
+            "workspaces", "add", "kiosk", "--strategy", "profile_link", INSTANCE=str(tmp_path)
+        )
+        assert made.exit_code == 0
+        assert "The workspace kiosk is there." in made.output
+        (secret,) = re.findall(r"secret +(\S+)", made.output)
+        assert self.table(tmp_path, "--secrets")[2][:4] == ["kiosk", "0", "0", "profile_link"]
+        assert self.table(tmp_path, "--secrets")[2][-1] == secret
+        assert secret not in str(self.table(tmp_path))
+
+        arguments = ("change", "kiosk", "--key", "own", "--strategy", "default")
+        changed = command("workspaces", *arguments, INSTANCE=str(tmp_path))
+        assert re.search(r"login IDs +customerid\n", changed.output)
+        assert secret in changed.output
+        assert self.table(tmp_path)[2] == ["kiosk", "0", "0", "default", "own"]
+        again = command("workspaces", *arguments, INSTANCE=str(tmp_path))
+        assert again.output.startswith("Nothing changed.")
+
+        removed = command("workspaces", "remove", "kiosk", "--yes", INSTANCE=str(tmp_path))
+        assert removed.output == "The workspace kiosk is forgotten.\n"
+        assert len(self.table(tmp_path)) == 2
+
+    @pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "enter", "nothing"])
+    def test_removing_asks_first(self, tmp_path: Path, answer: str) -> None:
+        command("workspaces", "add", "kiosk", INSTANCE=str(tmp_path))
+        asked = command("workspaces", "remove", "kiosk", answer=answer, INSTANCE=str(tmp_path))
+        assert asked.exit_code == 1
+        assert "Forget the workspace kiosk with 0 profiles, 0 events and all else" in asked.output
+        assert len(self.table(tmp_path)) == 3
+        command("workspaces", "remove", "kiosk", answer="y\n", INSTANCE=str(tmp_path))
+        assert len(self.table(tmp_path)) == 2
+
+    def test_every_mistake_gets_a_line_with_what_is_allowed(self, tmp_path: Path) -> None:
+        wrong = ("--strategy", "x", "--login-ids", "nose", "--key", " ")
+        lines = self.refused(tmp_path, "add", "Kiosk", *wrong)
+        assert [line.partition(":")[0] for line in lines] == [
+            "NAME=Kiosk",
+            "--key=",
+            "--strategy=x",
+            "--login-ids=nose",
+        ]
+        assert "small letters" in lines[0]
+        assert "best_match" in lines[2]
+        assert "customerid" in lines[3]
+        assert len(self.table(tmp_path)) == 2
+
+    def test_what_is_taken_is_refused(self, tmp_path: Path) -> None:
+        assert self.refused(tmp_path, "add", "kiosk", "--key", "demo-web-key") == [
+            "--key=demo-web-key: another workspace has that key; choose another"
+        ]
+        assert self.refused(tmp_path, "add", "default") == [
+            "NAME=default: there is a workspace of that name; choose another"
+        ]
+
+    @pytest.mark.parametrize("name", ["kiosk", "\udcff", "../x", ""])
+    @pytest.mark.parametrize("what", ["change", "remove"])
+    def test_what_is_not_there_is_said(self, tmp_path: Path, what: str, name: str) -> None:
+        (line,) = self.refused(tmp_path, what, name)
+        assert line.startswith("NAME=")
+        assert "no such workspace" in line
+
+    @pytest.mark.parametrize("what", ["change", "remove"])
+    def test_the_default_one_belongs_to_the_environment(self, tmp_path: Path, what: str) -> None:
+        (line,) = self.refused(tmp_path, what, "default")
+        assert "HIGGS_SHOP_IDENTITY_STRATEGY" in line
+
+    def test_the_store_s_own_settings_are_left_alone(self, tmp_path: Path) -> None:
+        """A command in another shell, with another environment, does not change a running store."""
+        started = command("db", "upgrade", INSTANCE=str(tmp_path))
+        assert started.exit_code == 0
+        mine = {"INSTANCE": str(tmp_path), "IDSYNC_KEY": "my-key"}
+        assert "my-key" in command("workspaces", "list", **mine).output
+        assert self.table(tmp_path)[1][-1] == "my-key"
+
+    def test_a_store_does_not_start_with_the_key_of_another_workspace(self, tmp_path: Path) -> None:
+        command("workspaces", "add", "kiosk", "--key", "taken", INSTANCE=str(tmp_path))
+        result = command("run", "--port", "0", INSTANCE=str(tmp_path), IDSYNC_KEY="taken")
+        assert result.exit_code == 2
+        assert result.output.splitlines() == [
+            "HIGGS_SHOP_IDSYNC_KEY=taken: another workspace has that key"
+        ]
+
+    def test_a_reset_forgets_them(self, tmp_path: Path) -> None:
+        command("workspaces", "add", "kiosk", INSTANCE=str(tmp_path))
+        assert command("reset", "--yes", INSTANCE=str(tmp_path)).exit_code == 0
+        assert len(self.table(tmp_path)) == 2
+
+    def test_a_store_that_runs_serves_a_new_one_and_forgets_it(self, tmp_path: Path) -> None:
+        call = {"environment": "development", "known_identities": {"customerid": "C-1"}}
+        with running("run", "--port", "0", cwd=tmp_path, INSTANCE=str(tmp_path)) as (address, _):
+
+            def identify() -> httpx.Response:
+                return httpx.post(
+                    f"{address}/identity/v1/identify",
+                    json=call,
+                    headers={"x-mp-key": "kiosk-key"},
+                    trust_env=False,
+                    timeout=PATIENCE_SECONDS,
+                )
+
+            assert identify().status_code == 401
+            command("workspaces", "add", "kiosk", "--key", "kiosk-key", INSTANCE=str(tmp_path))
+            assert identify().status_code == 200
+            assert self.table(tmp_path)[2][:2] == ["kiosk", "1"]
+            removed = command("workspaces", "remove", "kiosk", "--yes", INSTANCE=str(tmp_path))
+            assert removed.exit_code == 0, removed.output
+            assert identify().status_code == 401
 
 
 class TestRunning:

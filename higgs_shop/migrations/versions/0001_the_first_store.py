@@ -335,6 +335,20 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "workspaces",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("api_key", sa.Text(), nullable=False),
+        sa.Column("api_secret", sa.Text(), nullable=False),
+        sa.Column("identity_strategy", sa.Text(), nullable=False),
+        sa.Column("identity_priority", _JSON, nullable=False),
+        sa.Column("login_ids", _JSON, nullable=False),
+        sa.Column("unique_ids", _JSON, nullable=False),
+        sa.Column("immutable_ids", _JSON, nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_workspaces"),
+        sa.UniqueConstraint("api_key", name="uq_workspaces_api_key"),
+    )
+    op.create_table(
         "profiles",
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -343,6 +357,9 @@ def upgrade() -> None:
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("first_seen_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.id"], name="fk_profiles_workspace_id"
+        ),
         sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_profiles"),
         sqlite_with_rowid=False,
     )
@@ -411,20 +428,6 @@ def upgrade() -> None:
         "visits",
         ["workspace_id", "device_stamp"],
         unique=False,
-    )
-    op.create_table(
-        "workspaces",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("api_key", sa.Text(), nullable=False),
-        sa.Column("api_secret", sa.Text(), nullable=False),
-        sa.Column("identity_strategy", sa.Text(), nullable=False),
-        sa.Column("identity_priority", _JSON, nullable=False),
-        sa.Column("login_ids", _JSON, nullable=False),
-        sa.Column("unique_ids", _JSON, nullable=False),
-        sa.Column("immutable_ids", _JSON, nullable=False),
-        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_workspaces"),
-        sa.UniqueConstraint("api_key", name="uq_workspaces_api_key"),
     )
     op.create_table(
         "cart_lines",

@@ -3,7 +3,13 @@
 import dataclasses
 
 from higgs_shop.database import Database
-from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, by_api_key, ensure_workspace
+from higgs_shop.workspaces import (
+    DEFAULT_WORKSPACE,
+    Workspace,
+    by_api_key,
+    ensure_workspace,
+    find_workspace,
+)
 
 WORKSPACE = Workspace(
     id=DEFAULT_WORKSPACE,
@@ -35,3 +41,11 @@ def test_the_settings_win_at_every_start(database: Database) -> None:
 
 def test_the_secret_is_not_shown() -> None:
     assert "canary" not in repr(WORKSPACE)
+
+
+def test_any_text_may_be_asked_for(database: Database) -> None:
+    with database.write() as connection:
+        ensure_workspace(connection, WORKSPACE, 5)
+        assert find_workspace(connection, DEFAULT_WORKSPACE) == WORKSPACE
+        for text in ("", "kiosk", "Default", "default\n", "\x00", "\ud800", "d" * 41, "é", "-a"):
+            assert find_workspace(connection, text) is None, text

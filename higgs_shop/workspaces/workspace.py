@@ -1,8 +1,6 @@
-"""Workspaces: the unit of isolation, each with its keys and its way of telling people apart.
+"""One workspace as it is stored, and the ways to find it."""
 
-Owns the table `workspaces`. The store has one workspace unless it is told otherwise.
-"""
-
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,6 +10,9 @@ from higgs_shop.tables import workspaces
 
 DEFAULT_WORKSPACE: Final = "default"
 """The id of the workspace that the pages use."""
+
+NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
+"""What an id looks like; it stands in addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,7 @@ class Workspace:
     immutable_ids: tuple[str, ...]
 
 
-_UPDATE: Final = update(workspaces).where(workspaces.c.id == bindparam("workspace"))
-_WORKSPACE: Final = select(
+STORED: Final = (
     workspaces.c.id,
     workspaces.c.api_key,
     workspaces.c.api_secret,
@@ -43,13 +43,30 @@ _WORKSPACE: Final = select(
     workspaces.c.unique_ids,
     workspaces.c.immutable_ids,
 )
+"""The columns of a workspace's values."""
+
+_UPDATE: Final = update(workspaces).where(workspaces.c.id == bindparam("workspace"))
+_WORKSPACE: Final = select(*STORED)
 _BY_API_KEY: Final = _WORKSPACE.where(workspaces.c.api_key == bindparam("api_key"))
 _BY_ID: Final = _WORKSPACE.where(workspaces.c.id == bindparam("workspace"))
 
 
 def ensure_workspace(connection: Connection, workspace: Workspace, now_ms: int) -> None:
     """Store the workspace; one that is there already takes over the given settings."""
-    settings = {
+    if not update_workspace(connection, workspace):
+        connection.execute(insert(workspaces), {**values_of(workspace), "created_at_ms": now_ms})
+
+
+def update_workspace(connection: Connection, workspace: Workspace) -> bool:
+    """Give the stored workspace these values. Returns: False when it is not there."""
+    values = values_of(workspace)
+    return connection.execute(_UPDATE, {"workspace": values.pop("id"), **values}).rowcount == 1
+
+
+def values_of(workspace: Workspace) -> dict[str, Any]:
+    """The columns of the workspace's row, without the date."""
+    return {
+        "id": workspace.id,
         "api_key": workspace.api_key,
         "api_secret": workspace.api_secret,
         "identity_strategy": workspace.identity_strategy,
@@ -58,25 +75,34 @@ def ensure_workspace(connection: Connection, workspace: Workspace, now_ms: int) 
         "unique_ids": list(workspace.unique_ids),
         "immutable_ids": list(workspace.immutable_ids),
     }
-    updated = connection.execute(_UPDATE, {"workspace": workspace.id, **settings})
-    if updated.rowcount == 0:
-        connection.execute(
-            insert(workspaces), {"id": workspace.id, "created_at_ms": now_ms, **settings}
-        )
 
 
 def by_api_key(connection: Connection, api_key: str) -> Workspace | None:
     """The workspace that the key opens, or None."""
     row = connection.execute(_BY_API_KEY, {"api_key": api_key}).one_or_none()
-    return None if row is None else _workspace(row)
+    return None if row is None else stored(row)
 
 
 def get_workspace(connection: Connection, workspace_id: str) -> Workspace:
     """The workspace with this id, which is there."""
-    return _workspace(connection.execute(_BY_ID, {"workspace": workspace_id}).one())
+    return stored(connection.execute(_BY_ID, {"workspace": workspace_id}).one())
 
 
-def _workspace(row: Any) -> Workspace:
+def find_workspace(connection: Connection, workspace_id: str) -> Workspace | None:
+    """The workspace with this id, or None; any text may be asked for."""
+    if not is_name(workspace_id):
+        return None
+    row = connection.execute(_BY_ID, {"workspace": workspace_id}).one_or_none()
+    return None if row is None else stored(row)
+
+
+def is_name(text: str) -> bool:
+    """Whether a workspace may be called so; databases are not to be asked for any text at all."""
+    return re.fullmatch(NAME, text) is not None
+
+
+def stored(row: Any) -> Workspace:
+    """A workspace from a row that has STORED."""
     return Workspace(
         id=row.id,
         api_key=row.api_key,
