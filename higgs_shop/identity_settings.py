@@ -88,6 +88,6 @@ class IdentityRules(BaseModel):
             for name in names:
                 if field in info.data and name not in info.data[field]:
                     raise Refused(
-                        f"{name} is no {what}; use types that are login IDs and unique IDs too"
+                        f"no {what}: {name}; use types that are login IDs and unique IDs too"
                     )
         return names

@@ -143,9 +143,9 @@ def identity_types(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in IDENTITY_TYPES:
             meant = nearest(name, known) or f"; use some of {', '.join(known)}"
-            raise Refused(f"{one_line(name)} is no identity type{meant}")
+            raise Refused(f"no such identity type: {one_line(name)}{meant}")
         if names.count(name) > 1:
-            raise Refused(f"{name} stands there twice; name each type once")
+            raise Refused(f"twice there: {name}; name each type once")
     return names
 
 

@@ -21,6 +21,7 @@ from higgs_shop.pages import (
     privacy,
     product,
     profiles,
+    workspaces,
     x_ray,
 )
 from higgs_shop.pages.current_visitor import load_signed_in
@@ -55,6 +56,7 @@ BLUEPRINTS = (
     inbox.receiver,
     profiles.bp,
     intake.bp,
+    workspaces.bp,
     operator.bp,
     health.bp,
     openapi.bp,

@@ -13,11 +13,12 @@ from typing import Any, cast
 import flask_login
 from flask import Blueprint, g, request, session
 from flask_wtf import csrf
+from sqlalchemy import Connection
 
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.visit_session import VisitSession
 from higgs_shop.shop import Cart, Customer, carts, checkouts, customers, orders
-from higgs_shop.visitors import Caller, Step, Visit
+from higgs_shop.visitors import Caller, Step, Submission, Visit
 
 
 class SignedIn(flask_login.UserMixin):  # type: ignore[misc]  # the library is untyped
@@ -115,6 +116,19 @@ def submitting(location: str) -> Iterator[Step]:
     fields = list(request.form.items(multi=True))
     with parts().visitors.submission(visit(), caller(), fields=fields, location=location) as step:
         yield step
+
+
+@contextmanager
+def submitting_untracked(location: str) -> Iterator[tuple[Connection, Submission]]:
+    """One write transaction in which a form that is not about shopping does its work, once.
+
+    Raises: SubmissionError, which becomes a page that says what to do.
+    """
+    fields = list(request.form.items(multi=True))
+    with parts().visitors.untracked_submission(
+        visit(), fields=fields, location=location
+    ) as submission:
+        yield submission
 
 
 def sign_in(step: Step, signed_in: Customer) -> None:

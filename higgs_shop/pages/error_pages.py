@@ -73,7 +73,7 @@ def _http_error_page(error: HTTPException) -> AnyResponse:
         return error.get_response()
     status = error.code or 500
     title, message = _MESSAGES.get(status, (error.name, error.description or ""))
-    if status == 400 and error.description and error.description != type(error).description:
+    if status in {400, 404} and error.description and error.description != type(error).description:
         message = error.description
     response = _page(status, title, message)
     for name, value in error.get_headers():

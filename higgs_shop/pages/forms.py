@@ -25,6 +25,7 @@ from wtforms import (
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # stubs are behind
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
+from higgs_shop.idsync_service import STRATEGIES
 from higgs_shop.shop import Product
 from higgs_shop.shop.customers import DEMO_PASSWORD, password_matches
 
@@ -265,3 +266,31 @@ class OperatorForm(Form):
 
     token = PasswordField("Operator token", validators=[InputRequired("Enter the token.")])
     next = HiddenField()
+
+
+class WorkspaceForm(Form):
+    """The settings of a workspace, as texts. What may stand in them is checked by `workspaces`."""
+
+    identity_strategy = SelectField(
+        "Strategy",
+        choices=[SelectChoice(name) for name in STRATEGIES],
+        default="profile_conversion",
+        validate_choice=False,
+    )
+    login_ids = StringField("Login IDs", filters=[_stripped])
+    unique_ids = StringField("Unique IDs", filters=[_stripped])
+    immutable_ids = StringField("Immutable IDs", filters=[_stripped])
+    identity_priority = StringField("Priority", filters=[_stripped])
+    api_key = StringField("API key", filters=[_stripped])
+    api_secret = StringField("API secret")
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What was typed, by the name of the setting."""
+        return {name: text or "" for name, text in self.data.items() if name != "csrf_token"}
+
+
+class NewWorkspaceForm(WorkspaceForm):
+    """A workspace that is not there yet."""
+
+    id = StringField("Name", filters=[_stripped])

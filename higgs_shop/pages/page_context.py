@@ -34,6 +34,11 @@ _TITLES = {
     "x_ray.show": "X-ray",
     "profiles.show": "Profiles",
     "profiles.show_profile": "Profile",
+    "workspaces.show": "Workspaces",
+    "workspaces.add": "Workspaces",
+    "workspaces.show_one": "Workspace",
+    "workspaces.change": "Workspace",
+    "workspaces.ask_to_remove": "Remove a workspace",
     "operator.show": "Operators only",
 }
 

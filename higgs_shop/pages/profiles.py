@@ -1,7 +1,8 @@
 """Who people are to the identity service, and why: profiles, their history, and "what would happen if".
 
-It reads what is stored and logs nothing. A remote identity service keeps its profiles to itself; then
-the pages show what the store's own devices and events tell of a person.
+It reads what is stored and logs nothing. `?workspace=` looks into another workspace than the shop's, and
+stays in every link and form. A remote identity service, which only the shop's workspace can have, keeps
+its profiles to itself; then the pages show what the store's own devices and events tell of a person.
 """
 
 import re
@@ -20,10 +21,11 @@ from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import short_mpid
 from higgs_shop.pages.steps import step_view
 from higgs_shop.pages.what_if import WhatIf, what_if
+from higgs_shop.pages.workspaces import NO_SUCH_WORKSPACE
 from higgs_shop.pages.x_ray import delivery_of
 from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_person
 from higgs_shop.visitors import DeviceUser, devices_of, newest_users, users_of
-from higgs_shop.workspaces import Workspace, get_workspace
+from higgs_shop.workspaces import Workspace, find_workspace, workspace_names
 
 bp = Blueprint("profiles", __name__)
 bp.before_request(observers_only)
@@ -32,6 +34,7 @@ _PAGE: Final = 50
 _MOST_CHAPTERS: Final = 20
 _MOST_EVENTS: Final = 25
 _MOST_DEVICES: Final = 10
+_MOST_CHOICES: Final = 200
 _NEWEST: Final = (2**63 - 1, 2**63 - 1)
 _PAIR: Final = re.compile(r"([0-9]{1,16})_(-?[0-9]{1,19})", re.ASCII)
 
@@ -41,13 +44,15 @@ def show() -> str:
     """Everybody, newest first, or whoever carries an identity; and what would happen if."""
     sought = request.args.get("q", "").strip()
     with parts().database.read() as connection:
-        workspace = get_workspace(connection, parts().workspace_id)
-        if _is_remote():
+        workspace = _workspace_or_404(connection)
+        choice = _choice(connection, workspace)
+        if _is_remote(workspace):
             return render_template(
                 "pages/profiles.html",
                 sought=sought,
                 people=_remote_people(connection, workspace.id, sought),
                 remote_url=parts().settings.idsync_url,
+                **choice,
             )
         found = _find(connection, workspace, sought)
         census = directory.count_kinds(connection, workspace)
@@ -59,6 +64,7 @@ def show() -> str:
         census=census,
         most_counted=directory.MOST_COUNTED,
         what_if=_what_if(workspace),
+        **choice,
     )
 
 
@@ -67,8 +73,10 @@ def show_profile(mpid: str) -> str:
     """One person: the identity record now, how it came to be, and their events."""
     number = _mpid_or_404(mpid)
     with parts().database.read() as connection:
-        workspace = get_workspace(connection, parts().workspace_id)
-        profile = None if _is_remote() else directory.get_profile(connection, workspace, number)
+        workspace = _workspace_or_404(connection)
+        profile = (
+            None if _is_remote(workspace) else directory.get_profile(connection, workspace, number)
+        )
         devices = devices_of(connection, workspace.id, number, most=_MOST_DEVICES)
         events = events_of_person(
             connection,
@@ -82,6 +90,7 @@ def show_profile(mpid: str) -> str:
         chapters = [] if profile is None else _history(connection, workspace.id, number)
         states = outbox.messages_of_events(connection, workspace.id, [event.id for event in events])
         attributes = attributes_of(connection, workspace.id, number)
+        choice = _choice(connection, workspace)
     return render_template(
         "pages/one_profile.html",
         mpid=str(number),
@@ -94,8 +103,9 @@ def show_profile(mpid: str) -> str:
         older_chapters=_earlier_chapters(number, chapters),
         events=[_event(event, states.get(event.id)) for event in events[:_MOST_EVENTS]],
         older_events=_earlier_events(number, events),
-        remote_url=parts().settings.idsync_url,
+        remote_url=parts().settings.idsync_url if _is_remote(workspace) else "",
         what_if=None if profile is None else _what_if(workspace, profile),
+        **choice,
     )
 
 
@@ -109,8 +119,36 @@ def _history(connection: Connection, workspace_id: str, mpid: int) -> list[Chapt
     )
 
 
-def _is_remote() -> bool:
-    return bool(parts().settings.idsync_url)
+def _workspace_or_404(connection: Connection) -> Workspace:
+    """The one that the address names, or the shop's."""
+    workspace = find_workspace(connection, _in_workspace() or parts().workspace_id)
+    if workspace is None:
+        abort(404, NO_SUCH_WORKSPACE)
+    return workspace
+
+
+def _in_workspace() -> str | None:
+    """The workspace that addresses have to name: another one than the shop's."""
+    named = request.args.get("workspace", "")
+    return None if named in {"", parts().workspace_id} else named
+
+
+def _url(endpoint: str, **values: Any) -> str:
+    return url_for(endpoint, workspace=_in_workspace(), **values)
+
+
+def _choice(connection: Connection, workspace: Workspace) -> dict[str, Any]:
+    """What the templates need to stay in this workspace and to lead into others."""
+    names = workspace_names(connection, most=_MOST_CHOICES)
+    return {
+        "in_workspace": _in_workspace(),
+        "workspace_name": workspace.id,
+        "workspace_choices": names if workspace.id in names else [workspace.id, *names],
+    }
+
+
+def _is_remote(workspace: Workspace) -> bool:
+    return bool(parts().settings.idsync_url) and workspace.id == parts().workspace_id
 
 
 def _mpid_or_404(text: str) -> int:
@@ -147,7 +185,7 @@ def _older_url(found: list[Listed], sought: str) -> str | None:
     if len(found) <= _PAGE:
         return None
     last = found[_PAGE - 1]
-    return url_for("profiles.show", q=sought or None, after=f"{last.created_at_ms}_{last.mpid}")
+    return _url("profiles.show", q=sought or None, after=f"{last.created_at_ms}_{last.mpid}")
 
 
 def _history_before() -> int | None:
@@ -159,16 +197,17 @@ def _earlier_chapters(mpid: int, shown: list[Chapter]) -> str | None:
     """The same page with the decisions before the last one shown, in view."""
     if len(shown) <= _MOST_CHAPTERS:
         return None
-    page = url_for("profiles.show_profile", mpid=mpid)
-    return f"{page}?history_before={shown[_MOST_CHAPTERS - 1].id}#history"
+    before = shown[_MOST_CHAPTERS - 1].id
+    return _url("profiles.show_profile", mpid=mpid, history_before=before, _anchor="history")
 
 
 def _earlier_events(mpid: int, shown: list[LoggedEvent]) -> str | None:
     """The same page with the events before the last one shown, in view."""
     if len(shown) <= _MOST_EVENTS:
         return None
-    page, last = url_for("profiles.show_profile", mpid=mpid), shown[_MOST_EVENTS - 1]
-    return f"{page}?events_before={last.logged_at_ms}_{last.id}#events"
+    last = shown[_MOST_EVENTS - 1]
+    before = f"{last.logged_at_ms}_{last.id}"
+    return _url("profiles.show_profile", mpid=mpid, events_before=before, _anchor="events")
 
 
 def _what_if(workspace: Workspace, profile: Listed | None = None) -> WhatIf:

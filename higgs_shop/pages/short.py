@@ -29,6 +29,12 @@ def ago(ms: int, clock: Clock) -> str:
     return f"{words} ago" if seconds >= 0 else f"in {words}"
 
 
+def sentence(text: str) -> str:
+    """What a check says against a value, as a sentence of its own."""
+    end = "" if text.endswith("?") else "."
+    return f"{text[:1].upper()}{text[1:]}{end}"
+
+
 def pretty_json(value: Any) -> str:
     """JSON for people."""
     return json.dumps(value, indent=2, ensure_ascii=False)

@@ -20,7 +20,7 @@ from higgs_shop.identity_types import (
     IDENTITY_TYPES,
 )
 from higgs_shop.idsync_service import IdentityRequest, IdSyncError, Preview, Resolver
-from higgs_shop.pages.short import short_mpid
+from higgs_shop.pages.short import sentence, short_mpid
 from higgs_shop.pages.steps import step_view
 from higgs_shop.strict_json import BadJson, loads
 from higgs_shop.workspaces import Workspace
@@ -154,14 +154,14 @@ def _unkeepable(text: str) -> str | None:
     try:
         loads(json.dumps(text).encode())
     except BadJson as error:
-        return _sentence(str(error))
+        return sentence(str(error))
     return None
 
 
 def _note(form: WhatIf, error: ValidationError) -> None:
     """Put each mistake where it was made."""
     for detail in error.errors(include_url=False, include_input=False):
-        text = _sentence(str(detail.get("ctx", {}).get("error", detail["msg"])))
+        text = sentence(str(detail.get("ctx", {}).get("error", detail["msg"])))
         match detail["loc"]:
             case ("previous_mpid", *_):
                 form.previous_mpid_error = text
@@ -175,10 +175,6 @@ def _note(form: WhatIf, error: ValidationError) -> None:
                         row.value_error = text
             case _:
                 form.rows[0].value_error = "Type one identity at least."
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _answer(preview: Preview, previous_mpid: str) -> dict[str, Any]:

@@ -5,7 +5,12 @@ from higgs_shop.visitors.devices import DeviceUser, devices_of, newest_users, us
 from higgs_shop.visitors.intents import Intent, latest
 from higgs_shop.visitors.owed_calls import CALL_SHARE, OwedCalls
 from higgs_shop.visitors.step import Step
-from higgs_shop.visitors.submissions import FormChanged, FormTokenMissing, SubmissionError
+from higgs_shop.visitors.submissions import (
+    FormChanged,
+    FormTokenMissing,
+    Submission,
+    SubmissionError,
+)
 from higgs_shop.visitors.visitors import Standing, Visitors, new_csrf_secret
 from higgs_shop.visitors.visits import VISIT_DAYS, Visit, mark_welcomed
 
@@ -20,6 +25,7 @@ __all__ = [
     "OwedCalls",
     "Standing",
     "Step",
+    "Submission",
     "SubmissionError",
     "Visit",
     "Visitors",

@@ -32,6 +32,7 @@ from higgs_shop.visitors.identities import identities_of
 from higgs_shop.visitors.intents import Intent
 from higgs_shop.visitors.owed_calls import OwedCalls
 from higgs_shop.visitors.step import Step
+from higgs_shop.visitors.submissions import Submission
 from higgs_shop.visitors.visits import Visit
 
 _SECOND_CLICK_MS = 60_000
@@ -157,6 +158,27 @@ class Visitors:
                     step.submission.token,
                     step.location,
                 )
+
+    @contextmanager
+    def untracked_submission(
+        self, visit: Visit, *, fields: Iterable[tuple[str, str]], location: str
+    ) -> Iterator[tuple[Connection, Submission]]:
+        """As `submission`, for a form that is not about shopping: nothing is logged, no session goes on.
+
+        Raises: submissions.SubmissionError. Nothing is written then.
+        """
+        with self._database.write() as connection:
+            yield (
+                connection,
+                submissions.accept(
+                    connection,
+                    visit.workspace_id,
+                    visit.id,
+                    fields=fields,
+                    location=location,
+                    now_ms=self._clock(),
+                ),
+            )
 
     def second_click(self, token: str, form_token: str) -> tuple[Visit, str] | None:
         """The same form again, from a browser that missed the answer in which its visit was renewed.

@@ -18,6 +18,7 @@ from higgs_shop.workspaces.keeping import (
     list_workspaces,
     listed_workspace,
     remove_workspace,
+    workspace_names,
 )
 from higgs_shop.workspaces.wanted import as_texts, new_workspace
 from higgs_shop.workspaces.workspace import (
@@ -49,4 +50,5 @@ __all__ = [
     "listed_workspace",
     "new_workspace",
     "remove_workspace",
+    "workspace_names",
 ]

@@ -82,7 +82,8 @@ def change_workspace(connection: Connection, workspace: Workspace) -> None:
 def remove_workspace(connection: Connection, workspace_id: str) -> None:
     """Forget a workspace and everything in it. Raises: NoSuchWorkspace. DefaultWorkspace."""
     _refuse_default(workspace_id)
-    if find_workspace(connection, workspace_id) is None:
+    # On PostgreSQL, calls that are under way would add profiles behind our back; now they wait.
+    if not is_name(workspace_id) or connection.scalar(_LOCKED, {"id": workspace_id}) is None:
         raise NoSuchWorkspace(workspace_id)
     _forget(connection, workspace_id)
     connection.execute(delete(workspaces).where(workspaces.c.id == workspace_id))
@@ -92,6 +93,11 @@ def list_workspaces(connection: Connection, *, after: str = "", most: int) -> li
     """Workspaces by name, those behind `after`, with what is in them."""
     rows = connection.execute(_PAGE, {"after": after, "most": most, "most_counted": MOST_COUNTED})
     return [_listed(row) for row in rows]
+
+
+def workspace_names(connection: Connection, *, most: int) -> list[str]:
+    """The first names, in their order."""
+    return list(connection.scalars(_NAMES, {"most": most}))
 
 
 def listed_workspace(connection: Connection, workspace_id: str) -> ListedWorkspace | None:
@@ -151,6 +157,8 @@ def _listed(row: Any) -> ListedWorkspace:
     return ListedWorkspace(stored(row), row.created_at_ms, row.profiles, row.events)
 
 
+_LOCKED: Final = select(workspaces.c.id).where(workspaces.c.id == bindparam("id")).with_for_update()
+_NAMES: Final = select(workspaces.c.id).order_by(workspaces.c.id).limit(bindparam("most"))
 _LISTED: Final = select(
     *STORED,
     workspaces.c.created_at_ms,

@@ -14,7 +14,15 @@ from tests.api.conftest import OpenStore, Store
 from tests.api.journeys import BALL, add_to_cart, reach_review, sign_in
 from tests.api.nasty import BODIES, JSON_BODIES, VALUES, as_bytes, as_wsgi
 
-SHOP: Final = ("customers", "carts", "cart_lines", "checkouts", "orders", "inbox_requests")
+SHOP: Final = (
+    "workspaces",
+    "customers",
+    "carts",
+    "cart_lines",
+    "checkouts",
+    "orders",
+    "inbox_requests",
+)
 FIELDS: Final = [
     "product_id",
     "color",
@@ -38,6 +46,14 @@ FIELDS: Final = [
     "checkout_id",
     "answer",
     "token",
+    "id",
+    "api_key",
+    "api_secret",
+    "identity_strategy",
+    "identity_priority",
+    "login_ids",
+    "unique_ids",
+    "immutable_ids",
     "form_token",
 ]
 PARAMETERS: Final = (
@@ -55,6 +71,8 @@ PARAMETERS: Final = (
     "previous_mpid",
     "history_before",
     "events_before",
+    "workspace",
+    "secret",
 )
 HEADERS: Final = [
     "User-Agent",

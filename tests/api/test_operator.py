@@ -16,6 +16,9 @@ OBSERVED: Final = (
     "/profiles",
     "/profiles/1",
     "/intake",
+    "/workspaces",
+    "/workspaces/default",
+    "/workspaces/default/remove",
 )
 
 

@@ -48,7 +48,7 @@ def seen(store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -
     linking = open_store(identity_strategy="profile_link")
     ids["/profiles/<mpid>"] |= _ids_of(_linked(linking))
     strict = open_store(immutable_ids=("customerid",), identity_priority=("email", "customerid"))
-    for name, page in _refused(strict):
+    for name, page in (*_refused(strict), *_beside(store)):
         ids[name] |= _ids_of(page)
     return ids
 
@@ -211,6 +211,28 @@ def _refused(strict: Store) -> Iterable[tuple[str, Page]]:
     question = "action=login&type=email&value=never.mind%40example.com&type=customerid&value=C-1"
     yield "/profiles", visitor.get(f"/profiles?{question}")
     yield "/profiles/<mpid>", visitor.get(f"/profiles/{number}?{question}")
+
+
+def _beside(store: Store) -> Iterable[tuple[str, Page]]:
+    """Other workspaces than the shop's; more than one page of them."""
+    visitor = store.browser()
+    form = visitor.get("/workspaces")
+    yield "/workspaces", form
+    fields = ("id", "api_key", "api_secret", "identity_strategy", "identity_priority")
+    types = ("login_ids", "unique_ids", "immutable_ids")
+    wrong = dict.fromkeys((*fields, *types), "\x00")
+    yield "/workspaces", visitor.submit(form, "workspace-add", **wrong)
+    for number in range(50):
+        visitor.submit(visitor.get("/workspaces"), "workspace-add", id=f"w-{number}")
+    yield "/workspaces", visitor.get("/workspaces")
+    yield "/workspaces", visitor.get("/workspaces?after=zzz")
+    yield "/workspaces/<name>", visitor.get("/workspaces/default")
+    one = visitor.get("/workspaces/w-1")
+    yield "/workspaces/<name>", one
+    yield "/workspaces/<name>", visitor.submit(one, "workspace-change", **wrong)
+    yield "/workspaces/<name>", visitor.get(one.one("workspace-show-secret")["href"])
+    yield "/workspaces/<name>/remove", visitor.get(one.one("workspace-remove")["href"])
+    yield "/profiles", visitor.get("/profiles?workspace=w-1")
 
 
 def _identify(visitor: Browser, *, previous_mpid: str | None = None, **identities: str) -> str:

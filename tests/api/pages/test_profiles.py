@@ -303,15 +303,6 @@ class TestProfile:
         assert names[-1] == "Session Start"
         assert len(names) + 25 == len(store.events())
 
-    def test_workspaces_do_not_see_each_other(self, store: Store, visitor: Browser) -> None:
-        number = identify(store, customerid="C-1")
-        with store.parts.database.write() as connection:
-            for table in ("profiles", "profile_identities", "identity_decisions"):
-                connection.exec_driver_sql(f"UPDATE {table} SET workspace_id = 'other'")  # noqa: S608
-        assert visitor.get(f"/profiles/{number}").status == 404
-        assert rows(visitor.get("/profiles")) == []
-        assert found(visitor, "C-1") == []
-
     def test_the_x_ray_and_the_inbox_lead_there(self, store: Store, visitor: Browser) -> None:
         number = mpid(visitor.get("/"))
         links = [link["href"] for link in visitor.get("/x-ray").root.with_tag("a")]

@@ -38,7 +38,7 @@ def database(database: Database) -> Database:
 
 def fill(connection: Connection, workspace_id: str, number: int) -> None:
     """So many profiles."""
-    row = {"workspace_id": workspace_id, "created_at_ms": 1, "last_seen_ms": 1}
+    row = {"workspace_id": workspace_id, "identities": {}, "created_at_ms": 1, "last_seen_ms": 1}
     connection.execute(insert(profiles), [{**row, "mpid": mpid} for mpid in range(1, number + 1)])
 
 

@@ -101,23 +101,27 @@ def test_a_wrong_secret_is_refused_and_not_shown(text: str) -> None:
             "no such strategy; use default, profile",
         ),
         ({"identity_strategy": "profile_lnk"}, "identity_strategy", "did you mean profile_link?"),
-        ({"identity_priority": "nose"}, "identity_priority", "nose is no identity type; use some"),
+        (
+            {"identity_priority": "nose"},
+            "identity_priority",
+            "no such identity type: nose; use some",
+        ),
         ({"identity_priority": ","}, "identity_priority", "use identity types separated by commas"),
-        ({"login_ids": "emial"}, "login_ids", "emial is no identity type; did you mean email?"),
+        ({"login_ids": "emial"}, "login_ids", "no such identity type: emial; did you mean email?"),
         ({"login_ids": ","}, "login_ids", "use identity types separated by commas"),
-        ({"unique_ids": "email,email"}, "unique_ids", "email stands there twice"),
-        ({"immutable_ids": "other"}, "immutable_ids", "other is no login ID; use types that are"),
+        ({"unique_ids": "email,email"}, "unique_ids", "twice there: email"),
+        ({"immutable_ids": "other"}, "immutable_ids", "no login ID: other; use types that are"),
         (
             {"unique_ids": "email", "immutable_ids": "customerid"},
             "immutable_ids",
-            "customerid is no unique ID; use types that are login IDs and unique IDs too",
+            "no unique ID: customerid; use types that are login IDs and unique IDs too",
         ),
         (
             {"identity_strategy": "best_match", "login_ids": "email"},
             "login_ids",
             "best_match has none",
         ),
-        ({"login_ids": "a\x00\n" + "b" * 500}, "login_ids", "is no identity type"),
+        ({"login_ids": "a\x00\n" + "b" * 500}, "login_ids", "no such identity type: a"),
     ],
 )
 def test_each_mistake_is_named_in_a_line(given: dict[str, str], field: str, reason: str) -> None:
