@@ -325,9 +325,9 @@ class TestLookingInto:
     def test_every_link_and_form_stays_in_it(self, store: Store, visitor: Browser) -> None:
         add(visitor, api_key="kiosk-key")
         for number in range(51):
-            one = ask(store, "kiosk-key", device_application_stamp=f"s-{number}")["mpid"]
-        for _ in range(21):
-            ask(store, "kiosk-key", device_application_stamp="s-50")
+            ask(store, "kiosk-key", device_application_stamp=f"s-{number}")
+        made = [ask(store, "kiosk-key", device_application_stamp="s-50") for _ in range(21)]
+        one = made[0]["mpid"]
         mine = mpid(visitor.get("/"))
         page = visitor.get("/profiles?workspace=kiosk&q=s-50")
         assert visitor.get(page.one("profile-find-all")["href"]).has("profiles-older")
