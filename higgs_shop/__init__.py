@@ -12,7 +12,7 @@ Read it in this order; each part says more about itself:
 8. `inbox`            the webhook receiver that comes with the store.
 9. `shop`             what a shop knows: catalogue, carts, checkouts, orders, customers.
 
-`wiring` is where the parts meet; `tables` is the data model on one page.
+All of it happens in a workspace (`workspaces`). `wiring` is where the parts meet; `tables` is the data model on one page.
 """
 
 from typing import TYPE_CHECKING

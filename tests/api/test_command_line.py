@@ -25,6 +25,7 @@ from higgs_shop.tables import events, identity_intents, messages
 from tests.network_faults import Receiver, Reply
 
 PATIENCE_SECONDS = 60
+DOCUMENT = Path(__file__).parents[2] / "docs" / "workspaces.md"
 COMMANDS = [
     "run",
     "forward",
@@ -364,6 +365,14 @@ class TestWorkspaces:
         assert result.output.splitlines() == [
             "HIGGS_SHOP_IDSYNC_KEY=taken: another workspace has that key"
         ]
+
+    def test_the_documented_commands_do_what_is_said(self, tmp_path: Path) -> None:
+        text = DOCUMENT.read_text("utf-8")
+        documented = re.findall(r"^    higgs-shop (workspaces .*)$", text, re.MULTILINE)
+        assert len(documented) == 4
+        for line in documented:
+            result = command(*line.split(), INSTANCE=str(tmp_path))
+            assert result.exit_code == 0, result.output
 
     def test_a_reset_forgets_them(self, tmp_path: Path) -> None:
         command("workspaces", "add", "kiosk", INSTANCE=str(tmp_path))

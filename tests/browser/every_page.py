@@ -130,6 +130,7 @@ def observing(shopper: Shopper, store: StoreProcess) -> Iterator[str]:
     shopper.open("/intake")
     shopper.see("quarantined-batch").locator("summary").click()
     yield "intake"
+    yield from side_by_side(shopper)
 
 
 def explaining(shopper: Shopper) -> Iterator[str]:
@@ -159,3 +160,38 @@ def explaining(shopper: Shopper) -> Iterator[str]:
     yield "profile, a question with mistakes"
     shopper.open("/profiles?action=search&type=email&value=nobody%40example.com")
     yield "profiles, a search that would find nobody"
+
+
+def side_by_side(shopper: Shopper) -> Iterator[str]:
+    """An observer, who makes a workspace with a name as long as can be, changes it and removes it."""
+    name = "w" * 40
+    shopper.open("/workspaces")
+    yield "workspaces"
+    for details in shopper.page.locator("main details").all():
+        details.locator("summary").click()
+    shopper.see("workspace-login-ids").fill(TOO_LONG_WORD)
+    shopper.see("workspace-key").fill("ä")
+    shopper.press("workspace-add")
+    yield "workspaces with mistakes"
+    shopper.see("workspace-name").fill(name)
+    shopper.see("workspace-login-ids").fill("")
+    shopper.see("workspace-key").fill("k" * 100)
+    shopper.see("workspace-secret-field").fill("s" * 200)
+    shopper.press("workspace-add")
+    yield "workspace"
+    shopper.press("workspace-show-secret")
+    yield "workspace with its secret"
+    shopper.page.locator("main form details").first.locator("summary").click()
+    shopper.see("workspace-immutable-ids").fill("other")
+    shopper.press("workspace-change")
+    yield "workspace with mistakes"
+    shopper.open("/workspaces/default")
+    yield "workspace, the shop's own"
+    shopper.open(f"/profiles?workspace={name}")
+    yield "profiles of another workspace, nobody yet"
+    shopper.open(f"/workspaces/{name}/remove")
+    yield "workspace, asked whether to remove it"
+    shopper.press("workspace-forget")
+    yield "workspaces with a notice"
+    shopper.open(f"/workspaces/{name}")
+    yield "workspace, not found"

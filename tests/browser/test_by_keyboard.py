@@ -153,3 +153,25 @@ def test_the_x_ray_bar_and_the_inbox(new_shopper: NewShopper, observed_store: St
     first = shopper.see("inbox-request").first.get_by_role("link").first
     keyboard.go(href=first.get_attribute("href") or "")
     expect(shopper.see("inbox-selected")).to_be_visible()
+
+
+def test_a_workspace_is_made_and_removed(
+    new_shopper: NewShopper, observed_store: StoreProcess
+) -> None:
+    shopper = new_shopper(observed_store.address, reduced_motion="reduce")
+    shopper.open_inbox()
+    keyboard = Keyboard(shopper)
+    shopper.open("/workspaces")
+    keyboard.fill("workspace-name", "by-keyboard")
+    with shopper.page.expect_event("load"):
+        keyboard.press("Enter")
+    expect(shopper.see("workspace-id")).to_have_text("by-keyboard")
+    keyboard.go("workspace-show-secret")
+    expect(shopper.see("workspace-secret")).to_be_visible()
+    keyboard.tab_to("workspace-strategy")
+    keyboard.type("profile_l")
+    keyboard.go("workspace-change", key="Space")
+    expect(shopper.see("workspace-is-strategy")).to_have_text("profile_link")
+    keyboard.go("workspace-remove")
+    keyboard.go("workspace-forget", key="Space")
+    expect(shopper.see("notice")).to_contain_text("by-keyboard is forgotten")
