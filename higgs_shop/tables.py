@@ -38,8 +38,11 @@ def _number() -> Column[int]:
     return Column("id", _Id, primary_key=True, autoincrement=True)
 
 
-def _workspace(*, primary_key: bool = False) -> Column[str]:
-    return Column("workspace_id", Text, nullable=False, primary_key=primary_key)
+def _workspace(*, primary_key: bool = False, is_there: bool = False) -> Column[str]:
+    # A request that is under way while its workspace is removed must leave nothing behind: what each
+    # of them writes first refers to a workspace that is there.
+    refers = [ForeignKey("workspaces.id")] if is_there else []
+    return Column("workspace_id", Text, *refers, nullable=False, primary_key=primary_key)
 
 
 def _ms(name: str, *, nullable: bool = False) -> Column[int]:
@@ -67,8 +70,7 @@ workspaces = Table(
 profiles = Table(
     "profiles",
     metadata,
-    # A call that is under way while its workspace is removed must not leave a profile behind.
-    Column("workspace_id", Text, ForeignKey("workspaces.id"), primary_key=True),
+    _workspace(primary_key=True, is_there=True),
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
     Column("source_mpid", BigInteger),  # profile_link: the anonymous profile it comes from
     Column("identities", _Json, nullable=False),  # {type: {value: set_at_ms}}
@@ -357,7 +359,7 @@ batches = Table(
     "batches",
     metadata,
     _number(),
-    _workspace(),
+    _workspace(is_there=True),
     Column("source_request_id", Text, nullable=False),
     Column("mpid", BigInteger, nullable=False),
     Column("device_stamp", Text),
@@ -499,7 +501,7 @@ quarantined_batches = Table(
     "quarantined_batches",
     metadata,
     _number(),
-    _workspace(),
+    _workspace(is_there=True),
     Column("body_digest", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("faults", _Json, nullable=False),  # sentences, each naming the member

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
+
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database, Deadlock
 from higgs_shop.intake import quarantine
 from higgs_shop.intake.attribution import Resolve, known_identities
 from higgs_shop.intake.checking import Checked
-from higgs_shop.intake.errors import BadRequest
+from higgs_shop.intake.errors import BadRequest, Unauthorized
 from higgs_shop.intake.messages import Batch, SentEvent
 from higgs_shop.intake.normalising import name_of, normalised
 from higgs_shop.tracker import (
@@ -27,7 +29,7 @@ from higgs_shop.tracker import (
     keep_batch,
     mpid_of_batch,
 )
-from higgs_shop.workspaces import Workspace
+from higgs_shop.workspaces import Workspace, find_workspace
 
 TRACKS_FOR_ITS_CALLER = True
 
@@ -121,13 +123,19 @@ class Intake:
     ) -> None:
         """Keep batches, and in quarantine what is wrong. A batch that was kept before does nothing.
 
-        Raises: DatabaseBusy; then nothing was kept.
+        Raises: DatabaseBusy. Unauthorized, when the workspace was removed meanwhile. Then nothing was
+            kept.
         """
         received = [self._received(upload, attributed) for attributed in batches]
         try:
             are_kept = self._write(upload, received, suspect)
         except Deadlock:  # with whoever writes about the same events or people, and is through now
             are_kept = self._write(upload, received, suspect)
+        except IntegrityError:
+            with self._database.read() as connection:
+                if find_workspace(connection, upload.workspace.id) is not None:
+                    raise
+            raise Unauthorized("the API key is not known any more") from None
         if any(are_kept) and not upload.is_historical:
             self._on_events()
 

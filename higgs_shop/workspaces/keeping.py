@@ -130,7 +130,9 @@ def _forget(connection: Connection, workspace_id: str) -> None:
 def _goes_with_another(table: Table) -> bool:
     """Whether the rows go when those go that they belong to, which are found by workspace faster."""
     return any(
-        key.ondelete == "CASCADE" and "workspace_id" in key.column.table.c
+        key.ondelete == "CASCADE"
+        and not key.parent.nullable
+        and "workspace_id" in key.column.table.c
         for key in table.foreign_keys
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event as sqlalchemy_event
 
 from higgs_shop.database import Database
 from higgs_shop.tables import metadata
@@ -20,6 +20,7 @@ from higgs_shop.workspaces import remove_workspace
 from tests.api.browsing import Browser
 from tests.api.conftest import OpenStore, Store
 from tests.api.found_by import Use, uses
+from tests.api.intake.conftest import Sender, basic, batch, event
 from tests.api.journeys import (
     BLANKET,
     add_to_cart,
@@ -45,6 +46,7 @@ EXCEPTIONS: Final = {
     ("identity_intents", "id"): "one of those",
     ("sessions", "id"): "the live one of the device, which was looked for in the workspace",
     ("events", "id"): "those that waited for such a visit's call",
+    ("batches", "id"): "the one in which an event of the workspace came",
     ("messages", "id"): "one of a mailbox, which was claimed with its workspace",
     # The background's, which serves all workspaces at once and works on each row within its own.
     ("mailboxes", "due_at_ms"): "the forwarder looks for whatever is due",
@@ -81,7 +83,7 @@ def side_by_side(
 
 def live(store: Store) -> list[Any]:
     """Everything that can be done, once. Returns what can be compared of the answers."""
-    told: list[Any] = [_call(store)]
+    told: list[Any] = [_call(store), _upload(store)]
     visitor = store.browser()
     visitor.client.set_cookie("higgs_device", STAMP, domain="localhost")
     told += _shop(visitor)
@@ -125,6 +127,24 @@ def _call(store: Store) -> list[Any]:
     return [anonymous, known, taking, orphan, changed, searched, unknown, left]
 
 
+def _upload(store: Store) -> list[Any]:
+    """Batches of official clients: about an MPID, about somebody named, sent twice, and wrong ones."""
+    key = KEYS[store.parts.workspace_id]
+    secret = store.parts.settings.idsync_secret.get_secret_value()
+    sender = Sender(store.app.test_client(use_cookies=False))
+    visited = event(source_message_id="m-1")
+    named = batch(
+        visited, mpid=None, user_identities={"customerid": "C-1"}, source_request_id="b-1"
+    )
+    about = batch(event(), mpid=1_001, source_request_id="b-2", user_attributes={"likes": "cats"})
+    answers = [
+        sender.post(body, headers=basic(key, secret)) for body in (named, about, named, b"wrong")
+    ]
+    uploads = f"/webevents/v3/JS/{key}/events"
+    answers += [sender.upload(body, uploads) for body in (about, b"wrong", {"events": 1})]
+    return [answer.status_code for answer in answers]
+
+
 def _shop(visitor: Browser) -> list[Any]:
     told = [mpid(visitor.get("/"))]
     told.append(mpid(sign_up(visitor, email="grace@example.com", phone="+1 212 555 0100")))
@@ -144,7 +164,7 @@ def _shop(visitor: Browser) -> list[Any]:
 
 
 def _look(visitor: Browser) -> list[Any]:
-    pages = [visitor.get(path) for path in ("/x-ray", "/inbox", "/readyz")]
+    pages = [visitor.get(path) for path in ("/x-ray", "/inbox", "/intake", "/readyz")]
     told: list[Any] = []
     for path in ("/profiles", "/profiles?q=a%40example.com", "/profiles?q=1000"):
         page = visitor.get(path)
@@ -218,11 +238,11 @@ def executed(database: Database) -> Iterator[list[tuple[str, Any]]]:
         runs = values if isinstance(values, list) else [values]
         statements.extend((text, run) for run in runs)
 
-    event.listen(database.engine, "before_cursor_execute", remember)
+    sqlalchemy_event.listen(database.engine, "before_cursor_execute", remember)
     try:
         yield statements
     finally:
-        event.remove(database.engine, "before_cursor_execute", remember)
+        sqlalchemy_event.remove(database.engine, "before_cursor_execute", remember)
 
 
 def crossings(found: list[Use], workspace: str, needed: set[tuple[str, str]]) -> list[str]:

@@ -13,6 +13,20 @@ _JSON = sa.JSON(none_as_null=True)
 def upgrade() -> None:
     """Create every table."""
     op.create_table(
+        "workspaces",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("api_key", sa.Text(), nullable=False),
+        sa.Column("api_secret", sa.Text(), nullable=False),
+        sa.Column("identity_strategy", sa.Text(), nullable=False),
+        sa.Column("identity_priority", _JSON, nullable=False),
+        sa.Column("login_ids", _JSON, nullable=False),
+        sa.Column("unique_ids", _JSON, nullable=False),
+        sa.Column("immutable_ids", _JSON, nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_workspaces"),
+        sa.UniqueConstraint("api_key", name="uq_workspaces_api_key"),
+    )
+    op.create_table(
         "aliases",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("workspace_id", sa.Text(), nullable=False),
@@ -62,6 +76,9 @@ def upgrade() -> None:
         sa.Column("is_historical", sa.Boolean(), nullable=False),
         sa.Column("facts", _JSON, nullable=False),
         sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.id"], name="fk_batches_workspace_id"
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_batches"),
         sa.UniqueConstraint(
             "workspace_id", "source_request_id", name="uq_batches_workspace_id_source_request_id"
@@ -335,20 +352,6 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
-        "workspaces",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("api_key", sa.Text(), nullable=False),
-        sa.Column("api_secret", sa.Text(), nullable=False),
-        sa.Column("identity_strategy", sa.Text(), nullable=False),
-        sa.Column("identity_priority", _JSON, nullable=False),
-        sa.Column("login_ids", _JSON, nullable=False),
-        sa.Column("unique_ids", _JSON, nullable=False),
-        sa.Column("immutable_ids", _JSON, nullable=False),
-        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_workspaces"),
-        sa.UniqueConstraint("api_key", name="uq_workspaces_api_key"),
-    )
-    op.create_table(
         "profiles",
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -379,6 +382,9 @@ def upgrade() -> None:
         sa.Column("kept_events", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.id"], name="fk_quarantined_batches_workspace_id"
+        ),
         sa.PrimaryKeyConstraint("id", name="pk_quarantined_batches"),
         sa.UniqueConstraint(
             "workspace_id", "body_digest", name="uq_quarantined_batches_workspace_id_body_digest"

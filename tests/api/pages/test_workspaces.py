@@ -296,13 +296,17 @@ class TestRemoving:
         """The service remembers a key for a second: the clock stands still here."""
         add(visitor, api_key="kiosk-key")
         ask(store, "kiosk-key", customerid="C-1")
+        visitor.open("/webevents/v3/JS/kiosk-key/events", method="POST", data=b"wrong")
         visitor.submit(visitor.get("/workspaces/kiosk/remove"), "workspace-forget")
         for action in ("identify", "login", "logout"):
             answer = ask(store, "kiosk-key", action, status=401, customerid="C-1")
             assert "not known any more" in answer["errors"][0]["message"]
         ask(store, "kiosk-key", "search", status=404, customerid="C-1")
-        assert store.rows("profiles") == []
-        assert store.rows("profile_identities") == []
+        for body in (b'{"events": [], "environment": "production", "mpid": 1}', b"wrong"):
+            page = visitor.open("/webevents/v3/JS/kiosk-key/events", method="POST", data=body)
+            assert page.status == 401, page.html
+        for table, rows in store.dump().items():
+            assert not any(row.get("workspace_id") == "kiosk" for row in rows), table
 
 
 class TestLookingInto:
