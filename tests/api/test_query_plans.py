@@ -14,8 +14,10 @@ from tests.api.journeys import mpid, sign_out, sign_up
 # Live sessions are few, and their partial index holds no others. Subqueries are gone through from end
 # to end, once they were found by index themselves. And some queries take the first rows of an index.
 _ALLOWED = re.compile(
-    r"SCAN (CONSTANT ROW|sessions USING INDEX uq_sessions_live|(carriers|newest|page)$)"
+    r"SCAN (CONSTANT ROW|sessions USING INDEX uq_sessions_live|(carriers|found|newest|page)$)"
     r"|SEARCH profiles USING (COVERING )?INDEX ix_profiles_workspace_id_created_at_ms_mpid "
+    r"|SEARCH events USING COVERING INDEX ix_events_workspace_id_visit_id_id "
+    r"|SCAN workspaces USING COVERING INDEX sqlite_autoindex_workspaces_1$"
     r"|SEARCH device_users USING INDEX ix_device_users_workspace_id_first_seen_ms "
 )
 _WHOLE = re.compile(r"SCAN|SEARCH .*\(workspace_id=\?\)")
@@ -70,6 +72,8 @@ def test_looking_inside_reads_no_table_from_end_to_end(store: Store, open_store:
     paths = [
         "/inbox",
         "/x-ray",
+        "/workspaces",
+        "/workspaces/default",
         "/profiles",
         "/profiles?after=1_1",
         "/profiles?q=grace.field%40example.com",
