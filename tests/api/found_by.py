@@ -35,10 +35,11 @@ def uses(sql: str, values: Sequence[Any]) -> list[Use]:
     named = "".join(f":p{next(numbers)}" if letter == "?" else letter for letter in sql)
     given = {f"p{number}": value for number, value in enumerate(values)}
     statement = sqlglot.parse_one(named, dialect="sqlite")
-    if isinstance(statement, exp.Insert):
-        return [_inserted(statement, given)]
     nodes = statement.find_all(exp.Select, exp.Update, exp.Delete)
-    return [use for node in nodes for use in _uses_in(node, given)]
+    found = [use for node in nodes for use in _uses_in(node, given)]
+    if isinstance(statement, exp.Insert):
+        found += _inserted(statement, given)
+    return found
 
 
 def _uses_in(node: exp.Expr, given: Mapping[str, Any]) -> list[Use]:
@@ -93,11 +94,15 @@ def _note(use: Use, condition: exp.Expr, given: Mapping[str, Any], *, is_alone: 
             use.others[side.name] = f"{other.table}.{other.name}"
 
 
-def _inserted(statement: exp.Insert, given: Mapping[str, Any]) -> Use:
-    into = statement.this
-    use = Use(into.this.name, into.this.name)
-    (row,) = statement.expression.expressions
-    for column, value in zip(into.expressions, row.expressions, strict=True):
-        if isinstance(value, exp.Placeholder):
-            use.values[column.name] = given[value.name]
-    return use
+def _inserted(statement: exp.Insert, given: Mapping[str, Any]) -> Iterator[Use]:
+    """One for each row of values, or for all that a select gives."""
+    into, source = statement.this, statement.expression
+    rows = source.expressions if isinstance(source, exp.Values) else [source]
+    for row in rows:
+        use = Use(into.this.name, "")
+        for column, value in zip(into.expressions, row.expressions, strict=True):
+            if isinstance(value, exp.Placeholder):
+                use.values[column.name] = given[value.name]
+            elif isinstance(value, exp.Column):
+                use.others[column.name] = f"{value.table}.{value.name}"
+        yield use

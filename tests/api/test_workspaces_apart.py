@@ -50,6 +50,7 @@ EXCEPTIONS: Final = {
     ("messages", "id"): "one of a mailbox, which was claimed with its workspace",
     # The background's, which serves all workspaces at once and works on each row within its own.
     ("mailboxes", "due_at_ms"): "the forwarder looks for whatever is due",
+    ("aliases", "due_at_ms"): "the background carries out whatever is due",
     ("identity_intents", "next_attempt_ms"): "the background looks for whatever is due",
     ("sessions", "last_activity_ms"): "the background looks for whatever has gone silent",
 }
@@ -124,7 +125,16 @@ def _call(store: Store) -> list[Any]:
     searched = move("search", customerid="C-1")
     unknown = move("search", customerid="C-3")
     left = move("logout", known, device_application_stamp=STAMP)
-    return [anonymous, known, taking, orphan, changed, searched, unknown, left]
+    data = {
+        "source_mpid": left[1]["mpid"],
+        "destination_mpid": known[1]["mpid"],
+        "start_unixtime_ms": store.clock() - 60_000,
+        "end_unixtime_ms": store.clock(),
+    }
+    alias = {"request_type": "alias", "environment": "development", "api_key": key, "data": data}
+    path = f"/webevents/v1/identity/{key}/Alias"
+    aliased = store.browser().open(path, method="POST", json=alias).status
+    return [anonymous, known, taking, orphan, changed, searched, unknown, left, aliased]
 
 
 def _upload(store: Store) -> list[Any]:
@@ -324,6 +334,21 @@ def test_every_statement_keeps_to_the_workspace(side_by_side: dict[str, Store]) 
         ("INSERT INTO orders (workspace_id, number) VALUES (?, ?)", ("other", "1"), ["orders"]),
         ("INSERT INTO visits (id, workspace_id) VALUES (?, ?)", (1, "other"), ["visits"]),
         ("INSERT INTO orders (workspace_id, number) VALUES (?, ?)", ("w", "1"), []),
+        (
+            "INSERT INTO orders (workspace_id, number) VALUES (?, ?), (?, ?)",
+            ("w", "1", "other", "1"),
+            ["orders"],
+        ),
+        (
+            "INSERT INTO orders (workspace_id) SELECT v.workspace_id FROM visits v WHERE workspace_id = ?",
+            ("w",),
+            [],
+        ),
+        (
+            "INSERT INTO orders (workspace_id) SELECT v.workspace_id FROM visits AS v",
+            (),
+            ["visits", "orders"],
+        ),
         ("SELECT * FROM workspaces", (), []),
     ],
 )

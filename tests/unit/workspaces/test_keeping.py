@@ -38,7 +38,8 @@ def database(database: Database) -> Database:
 
 def fill(connection: Connection, workspace_id: str, number: int) -> None:
     """So many profiles."""
-    row = {"workspace_id": workspace_id, "identities": {}, "created_at_ms": 1, "last_seen_ms": 1}
+    moments = {column.name: 1 for column in profiles.c if column.name.endswith("_ms")}
+    row = {"workspace_id": workspace_id, "identities": {}, **moments}
     connection.execute(insert(profiles), [{**row, "mpid": mpid} for mpid in range(1, number + 1)])
 
 
