@@ -24,7 +24,8 @@ from higgs_shop.idsync_service.messages import (
     read,
 )
 from higgs_shop.idsync_service.profiles import NewMpid
-from higgs_shop.idsync_service.resolver import Action, Answer, Resolver
+from higgs_shop.idsync_service.resolution import Action, Answer
+from higgs_shop.idsync_service.resolver import Resolver
 from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.workspaces import Workspace
 

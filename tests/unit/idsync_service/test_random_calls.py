@@ -12,7 +12,7 @@ from higgs_shop.idsync_service.errors import BadRequest
 from higgs_shop.idsync_service.messages import IdentityChange
 from higgs_shop.idsync_service.priority import walk as walk_priority
 from higgs_shop.idsync_service.profiles import Profile
-from higgs_shop.idsync_service.resolver import (
+from higgs_shop.idsync_service.resolution import (
     Decision,
     check_offered,
     choose,

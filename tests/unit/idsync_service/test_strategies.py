@@ -15,7 +15,7 @@ from higgs_shop.idsync_service.policies import (
     return_to_anonymous_profile,
 )
 from higgs_shop.idsync_service.profiles import Profile
-from higgs_shop.idsync_service.resolver import Action, Resolution, choose
+from higgs_shop.idsync_service.resolution import Action, Resolution, choose
 from higgs_shop.idsync_service.strategies import PROFILE_CONVERSION, STRATEGIES
 from higgs_shop.workspaces import Workspace
 
