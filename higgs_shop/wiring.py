@@ -210,6 +210,7 @@ def wire(
         client=identity_client,
         tracker=tracker,
         clock=clock,
+        has_login=strategy.has_login,
         carries_over=strategy.has_alias and identity_client.has_alias,
         budget_seconds=settings.identity_budget_seconds,
         on_events=forwarder.wake,

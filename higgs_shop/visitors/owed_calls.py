@@ -65,6 +65,8 @@ class OwedCalls:
     """Carries out intents, one visit at a time.
 
     Args:
+        has_login: whether the service offers login and logout; without, what was owed as one of them
+            under another strategy is asked for as an identify.
         carries_over: whether the service lets one profile's events be carried over to another.
         budget_seconds: how long one round for a visit may take; the client's own deadline must be
             CALL_SHARE of it.
@@ -78,6 +80,7 @@ class OwedCalls:
         client: IdentityClient,
         tracker: Tracker,
         clock: Clock,
+        has_login: bool,
         carries_over: bool,
         budget_seconds: float,
         on_events: Callable[[], None],
@@ -87,6 +90,7 @@ class OwedCalls:
         self._client = client
         self._tracker = tracker
         self._clock = clock
+        self._has_login = has_login
         self._carries_over = carries_over
         self._budget_seconds = budget_seconds
         self._on_events = on_events
@@ -185,11 +189,12 @@ class OwedCalls:
                     self._client.alias(device, asked, request_id=intent.request_id)
 
             return alias
+        client = self._client
         calls = {
-            "identify": self._client.identify,
-            "login": self._client.login,
-            "logout": self._client.logout,
-            "modify": self._client.modify,
+            "identify": client.identify,
+            "login": client.login if self._has_login else client.identify,
+            "logout": client.logout if self._has_login else client.identify,
+            "modify": client.modify,
         }
 
         def move() -> IdentityResult:

@@ -1,10 +1,13 @@
 """The shop under each identity strategy: what signing up, out and in makes of the visitor's MPID."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.api.browsing import Browser
 from tests.api.conftest import OpenStore
 from tests.api.journeys import buy, identity_state, mpid, sign_in, sign_out, sign_up
+from tests.api.visitors.troubled_identity import Trouble, TroubledIdentity
 
 
 def pending(visitor: Browser) -> bool:
@@ -71,6 +74,27 @@ def test_best_match_asks_nothing_for_somebody_who_is_not_tracked(open_store: Ope
     sign_out(visitor)
     assert len(store.rows("identity_decisions")) == calls
     assert not pending(visitor)
+
+
+@pytest.mark.parametrize("leave", [sign_in, sign_out], ids=["login", "logout"])
+def test_what_was_owed_before_best_match_is_asked_for_in_its_way(
+    open_store: OpenStore, leave: Callable[[Browser], object]
+) -> None:
+    """A store that starts again with another strategy, while somebody's call is still owed."""
+    identity = TroubledIdentity()
+    store = open_store(identity_transport=identity)
+    identity.reach(store.parts.embedded_service)
+    visitor = store.browser()
+    visitor.get("/")
+    if leave is sign_out:
+        sign_in(visitor)
+    identity.trouble = Trouble.NO_CONNECTION
+    leave(visitor)
+    store.clock.forward(minutes=1)
+    later = open_store(identity_strategy="best_match")
+    later.parts.background.do_round()
+    assert {row["state"] for row in later.rows("identity_intents")} == {"done"}
+    assert all(event.mpid is not None for event in later.events())
 
 
 @pytest.mark.parametrize(
