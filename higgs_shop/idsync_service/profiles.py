@@ -206,9 +206,11 @@ def lock(
 ) -> None:
     """On PostgreSQL, wait for every call that is about the same identities, profiles or request.
 
-    First come the identities, as advisory locks, since the profile that will carry them may not be
-    there yet; then the profiles that carry them now. Both in one order, so that nobody waits in a
-    circle. (On SQLite there is one writer at a time anyway.)
+    First come the identities and the request id, as advisory locks, since the profile that will carry
+    them may not be there yet; then the profiles that carry them now. Nobody waits in a circle: locks
+    are taken by their key, then rows by their MPID, and nothing is waited for after that. Aliases lock
+    rows alone, by MPID too. A profile gets an identity only under that identity's lock, so that
+    whatever is read from here on is locked. (On SQLite there is one writer at a time anyway.)
     """
     pairs = list(identities)
     names = [f"identity\n{workspace_id}\n{name}\n{value}" for name, value in pairs]

@@ -1,7 +1,6 @@
 """What is kept of every decision, and what a repeated request does with it."""
 
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from higgs_shop.tables import decision_profiles, identity_decisions, profile_ide
 from higgs_shop.tables import profiles as profiles_table
 from higgs_shop.workspaces import DEFAULT_WORKSPACE
 from tests.api.idsync_service.conftest import KEY, NOW_MS, Calls
+from tests.api.idsync_service.stored import decisions
+from tests.at_once import at_once
 
 S1 = {"device_application_stamp": "s-1"}
 pytestmark = pytest.mark.usefixtures("workspace")
@@ -25,13 +26,6 @@ pytestmark = pytest.mark.usefixtures("workspace")
 def count(database: Database, table: Any) -> int:
     with database.read() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
-
-
-def decisions(database: Database) -> list[Any]:
-    with database.read() as connection:
-        return list(
-            connection.execute(select(identity_decisions).order_by(identity_decisions.c.id))
-        )
 
 
 def test_a_decision_tells_every_step(calls: Calls, database: Database) -> None:
@@ -155,23 +149,6 @@ class TestRepeats:
                 f"v1/{mpid}/modify", {"request_id": "r-1", "identity_changes": []}
             )
             assert response.json()["mpid"] == mpid
-
-
-def at_once(actions: list[Callable[[], str]]) -> list[str]:
-    """Run all at the same time, each in a thread of its own; their answers in order."""
-    ready = threading.Barrier(len(actions))
-    answers = [""] * len(actions)
-
-    def run(number: int) -> None:
-        ready.wait()
-        answers[number] = actions[number]()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(actions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
 
 
 def post(service: Flask, action: str, body: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from flask import Flask
 from hypothesis import given, settings
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 
 from higgs_shop.database import Database
 from higgs_shop.identity_types import DEFAULT_IDS
@@ -15,6 +15,7 @@ from higgs_shop.idsync_service import create_service
 from higgs_shop.tables import identity_decisions, profile_identities, profiles
 from higgs_shop.workspaces import Workspace
 from tests.api.idsync_service.conftest import Calls, StoreWorkspace
+from tests.api.idsync_service.stored import records
 from tests.identity_rules.model import Answer, Model
 from tests.identity_rules.random_calls import Modify, Move, Walk, walks
 
@@ -109,21 +110,3 @@ def answer_of(response: httpx.Response) -> Answer:
         return Answer(status_code=response.status_code)
     answer = response.json()
     return Answer(int(answer["mpid"]), answer["is_logged_in"])
-
-
-def records(database: Database) -> set[tuple[int, str, str]]:
-    """Every identity with its profile, by which both ways of reading agree."""
-    columns = profile_identities.c
-    with database.read() as connection:
-        found_by = connection.execute(
-            select(columns.mpid, columns.identity_type, columns.identity_value)
-        ).all()
-        kept = connection.execute(select(profiles.c.mpid, profiles.c.identities)).all()
-    carried = {
-        (row.mpid, identity_type, value)
-        for row in kept
-        for identity_type, values in row.identities.items()
-        for value in values
-    }
-    assert {(*row,) for row in found_by} == carried
-    return carried
