@@ -13,7 +13,8 @@ from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any, Final
 
-from flask import Flask
+import httpx
+from flask import Flask, Response, request
 from werkzeug.test import Client, TestResponse
 
 _VOID: Final = frozenset(
@@ -34,6 +35,8 @@ _VOID: Final = frozenset(
         "wbr",
     ]
 )
+_PASSED_ON: Final = frozenset({"content-type", "location", "retry-after", "set-cookie"})
+_PATIENCE_SECONDS: Final = 60
 _NOT_SENT: Final = frozenset({"submit", "button", "reset", "image", "file"})
 
 
@@ -268,3 +271,24 @@ class Browser:
         """The value of a cookie, if the browser has it."""
         cookie = self.client.get_cookie(name, domain=self.base_url.split("/")[2].split(":")[0])
         return None if cookie is None else cookie.value
+
+
+def over_tcp(address: str) -> Flask:
+    """A store in another process, for a Browser: each request goes there by a connection of its own."""
+    app = Flask(__name__, static_folder=None)
+
+    @app.route("/", defaults={"path": ""}, methods=["GET", "POST"])
+    @app.route("/<path:path>", methods=["GET", "POST"])
+    def pass_on(path: str) -> Response:
+        answer = httpx.request(
+            request.method,
+            f"{address}/{path}?{request.query_string.decode()}",
+            headers={name: value for name, value in request.headers if name != "Host"},
+            content=request.get_data(),
+            trust_env=False,
+            timeout=_PATIENCE_SECONDS,
+        )
+        headers = [pair for pair in answer.headers.multi_items() if pair[0] in _PASSED_ON]
+        return Response(answer.content, answer.status_code, headers)
+
+    return app

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,6 +23,10 @@ from higgs_shop.command_line import main
 from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
 from higgs_shop.tables import events, identity_intents, messages
+from tests.api.browsing import Browser, over_tcp
+from tests.api.journeys import mpid, sign_in, sign_out
+from tests.at_once import at_once
+from tests.browser.store_process import until
 from tests.network_faults import Receiver, Reply
 
 PATIENCE_SECONDS = 60
@@ -544,3 +549,45 @@ class TestSeveralProcesses:
             delivered = select(func.count()).where(messages.c.state == "delivered")
             assert connection.scalar(delivered) == 8
         database.close()
+
+    def test_people_who_sign_in_everywhere_at_once_are_one_person_each(
+        self, tmp_path: Path, workers_url: str
+    ) -> None:
+        people = ("returning_user", "shared_device_user")
+
+        def sign_in_and_out(browser: Browser, number: int) -> list[tuple[str, str]]:
+            """Two people on one device, one after the other."""
+            seen = []
+            for turn in range(len(people)):
+                person = people[(number + turn) % len(people)]
+                seen.append((person, mpid(sign_in(browser, person))))
+                sign_out(browser)
+            return seen
+
+        settings = {"INSTANCE": str(tmp_path), "DATABASE_URL": workers_url}
+        arguments = ("run", "--workers", "2", "--port", "0")
+        with running(*arguments, cwd=tmp_path, **settings) as (address, process):
+            browsers = [Browser(over_tcp(address), base_url=address) for _ in range(4)]
+            seen = at_once(
+                [partial(sign_in_and_out, *each) for each in zip(browsers, range(4), strict=True)]
+            )
+            assert stop(process) == (0, "")
+        # As many pairs as people: nobody was ever somebody else.
+        assert len({pair for of_one in seen for pair in of_one}) == len(people)
+        assert len({number for of_one in seen for _, number in of_one}) == len(people)
+        assert deadlocks(workers_url) == 0
+
+
+def deadlocks(url: str) -> int:
+    """How many there ever were in the database, once everybody has left it."""
+    others = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    counted = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        until(lambda: connection.scalar(others) == 0, "everybody left")
+        found: int = connection.scalars(counted).one()
+    engine.dispose()
+    return found
