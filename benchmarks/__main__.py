@@ -7,12 +7,25 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import clean_clone, first_page, identity, landing_page, running_store, trouble
+from benchmarks import (
+    clean_clone,
+    first_page,
+    identity,
+    identity_over_tcp,
+    identity_scale,
+    landing_page,
+    running_store,
+    strategies,
+    trouble,
+)
 from benchmarks.measuring import Row, Size
 
 BENCHMARKS: Final[dict[str, Callable[[Size], list[Row]]]] = {
     "landing_page": landing_page.rows,
     "identity": identity.rows,
+    "strategies": strategies.rows,
+    "identity_over_tcp": identity_over_tcp.rows,
+    "identity_scale": identity_scale.rows,
     "first_page": first_page.rows,
     "running_store": running_store.rows,
     "trouble": trouble.rows,
@@ -26,21 +39,21 @@ BENCHMARKS: Final[dict[str, Callable[[Size], list[Row]]]] = {
     "--page-views", default=Size.page_views, show_default=True, help="Before memory is read."
 )
 @click.option("--starts", default=Size.starts, show_default=True, help="Starts that are timed.")
+@click.option(
+    "--profiles", default=Size.profiles, show_default=True, help="Whom a full store knows."
+)
 @click.option("--clean-clone", "with_clean_clone", is_flag=True, help="Also install from nothing.")
-def main(
-    names: tuple[str, ...], requests: int, page_views: int, starts: int, with_clean_clone: bool
-) -> None:
+def main(names: tuple[str, ...], with_clean_clone: bool, **size: int) -> None:
     """Measure the store, and print what was found beside what is wanted.
 
     Example: python -m benchmarks landing_page --requests 1000
     """
-    size = Size(requests, page_views, starts)
     chosen = [BENCHMARKS[name] for name in names or BENCHMARKS]
     if with_clean_clone:
         chosen.append(clean_clone.rows)
     console = Console()
     with console.status("measuring …"):
-        found = [row for rows in chosen for row in rows(size)]
+        found = [row for rows in chosen for row in rows(Size(**size))]
     console.print(_table(found))
 
 

@@ -31,11 +31,13 @@ class Size:
         requests: timed requests a side, after a tenth as many to warm up.
         page_views: how long the store is used before its memory is looked at.
         starts: how often the store is started.
+        profiles: how many people a full store knows.
     """
 
     requests: int = 500
     page_views: int = 10_000
     starts: int = 5
+    profiles: int = 1_000_000
 
     @property
     def warm_up(self) -> int:
@@ -57,6 +59,12 @@ def at_most(name: str, value: float, goal: float, *, unit: str = "", note: str =
     """A row whose value must not exceed its goal."""
     figure = f"{shown(value)}{unit}{f' ({note})' if note else ''}"
     return Row(name, figure, f"≤ {shown(goal)}{unit}", value <= goal)
+
+
+def at_least(name: str, value: float, goal: float, *, note: str = "") -> Row:
+    """A row whose value must reach its goal."""
+    figure = f"{shown(value)}{f' ({note})' if note else ''}"
+    return Row(name, figure, f"≥ {shown(goal)}", value >= goal)
 
 
 def exactly(name: str, value: float, goal: float, *, note: str = "") -> Row:

@@ -63,17 +63,15 @@ class Visitor:
 
 
 @contextmanager
-def store(*, working: bool = False, webhook_url: str = "", idsync_url: str = "") -> Iterator[Store]:
+def store(*, working: bool = False, **settings: str) -> Iterator[Store]:
     """A store of its own on SQLite.
 
     Args:
         working: whether it delivers its events and does its other background work meanwhile.
+        settings: those that are not the default.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        settings = Settings(
-            instance=Path(folder), webhook_url=webhook_url, idsync_url=idsync_url, port=8000
-        )
-        parts = wire(settings)
+        parts = wire(Settings(instance=Path(folder), port=8000, **settings))
         if working:
             parts.start_background_work()
         try:

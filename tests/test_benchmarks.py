@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import BENCHMARKS, main
-from benchmarks.measuring import Row, Size, at_most, exactly, shown
+from benchmarks.measuring import Row, Size, at_least, at_most, exactly, shown
 
 DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
-TINY = Size(requests=2, page_views=4, starts=1)
+TINY = Size(requests=2, page_views=4, starts=1, profiles=100)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -40,6 +40,7 @@ def test_a_row_says_whether_its_goal_is_met() -> None:
     assert at_most("page", 1.25, 1.5) == Row("page", "1.25", "≤ 1.50", is_met=True)
     assert at_most("page", 1.75, 1.5, unit=" s", note="slow").figure == "1.75 s (slow)"
     assert at_most("page", 1.75, 1.5).is_met is False
+    assert at_least("rate", 0.4, 0.5) == Row("rate", "0.40", "≥ 0.50", is_met=False)
     assert exactly("writes", 2, 1) == Row("writes", "2", "1", is_met=False)
 
 

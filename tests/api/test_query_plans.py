@@ -64,6 +64,43 @@ def test_a_page_reads_no_table_from_end_to_end(store: Store) -> None:
     assert scans(store.parts.database, statements) == []
 
 
+def test_identity_calls_read_no_table_from_end_to_end(store: Store) -> None:
+    """Also where a call takes values from others, is sent again, or is carried over later."""
+    client = store.app.test_client()
+
+    def ask(path: str, **members: Any) -> Any:
+        body = {"environment": "development", **members}
+        return client.post(path, json=body, headers={"x-mp-key": "demo-web-key"}).get_json()
+
+    def move(action: str, **identities: str) -> Any:
+        return ask(f"/identity/v1/{action}", request_id=f"r-{action}", known_identities=identities)[
+            "mpid"
+        ]
+
+    with executed(store.parts.database) as statements:
+        anonymous = move("identify", device_application_stamp="s-1")
+        ada, again = (move("login", customerid="C-1", email="ada@example.test") for _ in range(2))
+        assert again == ada
+        ask(
+            "/identity/v1/login",
+            known_identities={"customerid": "C-2", "email": "ada@example.test"},
+        )
+        change = {"identity_type": "email", "old_value": None, "new_value": "bob@example.test"}
+        ask(f"/identity/v1/{ada}/modify", identity_changes=[change])
+        assert move("search", email="bob@example.test") == ada
+        move("logout", device_application_stamp="s-1")
+        ask(
+            "/webevents/v1/identity/demo-web-key/Alias",
+            request_type="alias",
+            data={"source_mpid": anonymous, "destination_mpid": ada},
+        )
+        store.parts.background.do_round()
+
+    for table in ("profile_identities", "identity_decisions", "aliases", "events"):
+        assert any(table in text for text in statements), table
+    assert scans(store.parts.database, statements) == []
+
+
 def test_looking_inside_reads_no_table_from_end_to_end(store: Store, open_store: OpenStore) -> None:
     visitor = store.browser()
     number = mpid(sign_up(visitor))
