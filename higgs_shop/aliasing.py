@@ -12,6 +12,7 @@ from higgs_shop.database import Database
 from higgs_shop.idsync_service import aliases
 from higgs_shop.idsync_service.aliases import Alias
 from higgs_shop.tracker import copy_events
+from higgs_shop.workspaces import hold_workspace
 
 
 class Aliasing:
@@ -44,15 +45,18 @@ class Aliasing:
 
     def _carry_out_next(self) -> bool:
         with self._database.read() as connection:
-            if aliases.next_due(connection, self._clock()) is None:
-                return False
+            due = aliases.next_due(connection, self._clock())
+        if due is None:
+            return False
         with self._database.write() as connection:
+            hold_workspace(connection, due.workspace_id)
             now_ms = self._clock()
-            # Somebody else may have taken it meanwhile.
             alias = aliases.next_due(connection, now_ms)
             if alias is None:
                 return False
-            self._carry_out(connection, alias, now_ms)
+            # Somebody else may have taken it meanwhile.
+            if alias.workspace_id == due.workspace_id:
+                self._carry_out(connection, alias, now_ms)
         if self._is_sent:
             self._on_messages()
         return True

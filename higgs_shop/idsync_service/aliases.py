@@ -29,7 +29,7 @@ from higgs_shop.idsync_service.messages import AliasRequest
 from higgs_shop.idsync_service.profiles import Profile
 from higgs_shop.idsync_service.strategies import STRATEGIES
 from higgs_shop.tables import aliases, profiles
-from higgs_shop.workspaces import Workspace
+from higgs_shop.workspaces import Workspace, hold_workspace
 
 MAX_WINDOW_DAYS: Final = 90
 _WINDOW_MS: Final = MAX_WINDOW_DAYS * 86_400_000
@@ -97,6 +97,7 @@ class Aliases:
         new = Before(data.source_mpid, data.destination_mpid, start_ms, end_ms)
         try:
             with self._database.write() as connection:
+                hold_workspace(connection, workspace.id)
                 source, destination = _both(
                     connection, workspace.id, data.source_mpid, data.destination_mpid
                 )

@@ -29,7 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.prepared import Prepared
 from higgs_shop.tables import profile_identities, profiles
-from higgs_shop.workspaces import Workspace
+from higgs_shop.workspaces import Workspace, hold_workspace
 
 NewMpid = Callable[[], int]
 """Draws a number for a new profile; drawn again when it is taken."""
@@ -206,12 +206,14 @@ def lock(
 ) -> None:
     """On PostgreSQL, wait for every call that is about the same identities, profiles or request.
 
-    First come the identities and the request id, as advisory locks, since the profile that will carry
-    them may not be there yet; then the profiles that carry them now. Nobody waits in a circle: locks
-    are taken by their key, then rows by their MPID, and nothing is waited for after that. Aliases lock
-    rows alone, by MPID too. A profile gets an identity only under that identity's lock, so that
-    whatever is read from here on is locked. (On SQLite there is one writer at a time anyway.)
+    First comes the workspace, which nobody may remove meanwhile; then the identities and the request
+    id, as advisory locks, since the profile that will carry them may not be there yet; then the
+    profiles that carry them now. Nobody waits in a circle: locks are taken by their key, then rows by
+    their MPID, and nothing is waited for after that. Aliases lock workspace and rows alone, by MPID
+    too. A profile gets an identity only under that identity's lock, so that whatever is read from here
+    on is locked. (On SQLite there is one writer at a time anyway.)
     """
+    hold_workspace(connection, workspace_id)
     pairs = list(identities)
     names = [f"identity\n{workspace_id}\n{name}\n{value}" for name, value in pairs]
     if request_id is not None:

@@ -28,6 +28,7 @@ from higgs_shop.workspaces.workspace import (
     ensure_workspace,
     find_workspace,
     get_workspace,
+    hold_workspace,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "ensure_workspace",
     "find_workspace",
     "get_workspace",
+    "hold_workspace",
     "list_workspaces",
     "listed_workspace",
     "new_workspace",

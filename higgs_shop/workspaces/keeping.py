@@ -25,6 +25,7 @@ from higgs_shop.workspaces.workspace import (
     DEFAULT_WORKSPACE,
     STORED,
     Workspace,
+    claim_workspace,
     find_workspace,
     is_name,
     stored,
@@ -82,8 +83,11 @@ def change_workspace(connection: Connection, workspace: Workspace) -> None:
 def remove_workspace(connection: Connection, workspace_id: str) -> None:
     """Forget a workspace and everything in it. Raises: NoSuchWorkspace. DefaultWorkspace."""
     _refuse_default(workspace_id)
+    if not is_name(workspace_id):
+        raise NoSuchWorkspace(workspace_id)
     # On PostgreSQL, calls that are under way would add profiles behind our back; now they wait.
-    if not is_name(workspace_id) or connection.scalar(_LOCKED, {"id": workspace_id}) is None:
+    claim_workspace(connection, workspace_id)
+    if connection.scalar(_LOCKED, {"id": workspace_id}) is None:
         raise NoSuchWorkspace(workspace_id)
     _forget(connection, workspace_id)
     connection.execute(delete(workspaces).where(workspaces.c.id == workspace_id))

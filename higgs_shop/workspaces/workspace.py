@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from higgs_shop.tables import workspaces
 
@@ -49,6 +49,10 @@ _UPDATE: Final = update(workspaces).where(workspaces.c.id == bindparam("workspac
 _WORKSPACE: Final = select(*STORED)
 _BY_API_KEY: Final = _WORKSPACE.where(workspaces.c.api_key == bindparam("api_key"))
 _BY_ID: Final = _WORKSPACE.where(workspaces.c.id == bindparam("workspace"))
+_lock_key: Final = func.hashtextextended(bindparam("workspace"), 0)
+# Not by the row: whoever wants it alone could then wait for ever, while others share it in turns.
+_HOLD: Final = select(func.pg_advisory_xact_lock_shared(_lock_key))
+_CLAIM: Final = select(func.pg_advisory_xact_lock(_lock_key))
 
 
 def ensure_workspace(connection: Connection, workspace: Workspace, now_ms: int) -> None:
@@ -94,6 +98,21 @@ def find_workspace(connection: Connection, workspace_id: str) -> Workspace | Non
         return None
     row = connection.execute(_BY_ID, {"workspace": workspace_id}).one_or_none()
     return None if row is None else stored(row)
+
+
+def hold_workspace(connection: Connection, workspace_id: str) -> None:
+    """On PostgreSQL, let nobody claim the workspace before the transaction ends.
+
+    It is held before anything in it is locked, and claimed so too: neither waits in a circle.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_HOLD, {"workspace": workspace_id})
+
+
+def claim_workspace(connection: Connection, workspace_id: str) -> None:
+    """On PostgreSQL, wait for whoever holds the workspace, and let nobody hold it meanwhile."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_CLAIM, {"workspace": workspace_id})
 
 
 def is_name(text: str) -> bool:

@@ -4,6 +4,7 @@
 says what it heard.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -85,10 +86,12 @@ class Caller:
         self._seed = seed
         self._random = Random(seed)
         self._mpids: list[str] = []
+        self._numbers = itertools.count()
 
     def call_all(self) -> list[Heard]:
-        """Make every call, one after the other."""
-        return [self._call(f"{self._seed}-{number}") for number in range(CALLS_EACH)]
+        """Make so many calls, one after the other."""
+        numbers = itertools.islice(self._numbers, CALLS_EACH)
+        return [self._call(f"{self._seed}-{number}") for number in numbers]
 
     def _call(self, request_id: str) -> Heard:
         (action,) = self._random.choices([*_OFTEN], [*_OFTEN.values()])

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from higgs_shop.database import Database
 from higgs_shop.identity_types import DEFAULT_IDS
 from higgs_shop.tables import aliases
-from higgs_shop.workspaces import Workspace
+from higgs_shop.workspaces import Workspace, remove_workspace
 from tests.api.idsync_service.conftest import Calls, StoreWorkspace
-from tests.api.idsync_service.crowd import CUSTOMERS, READY, VALUES, Heard, call_at_once
+from tests.api.idsync_service.crowd import CUSTOMERS, READY, VALUES, Heard, call_at_once, crowd
 from tests.api.idsync_service.stored import decisions, records
 from tests.at_once import at_once
 from tests.identity_rules.model import Answer, Model
@@ -43,6 +43,27 @@ def test_many_processes_leave_what_one_would(
 ) -> None:
     heard = heard_by_processes(database_url)
     assert_all_is_well(database, workspace, calls, heard)
+
+
+def test_a_workspace_may_be_removed_while_everybody_calls(
+    database: Database, store_workspace: StoreWorkspace
+) -> None:
+    def remove() -> list[Heard]:
+        with database.write() as connection:
+            remove_workspace(connection, "kiosk")
+        return []
+
+    store_workspace(workspace_id="kiosk")
+    callers = crowd(database, SEEDS)
+    at_once([caller.call_all for caller in callers])
+    said = at_once([*(caller.call_all for caller in callers), remove])
+    heard = [each for of_one in said for each in of_one]
+    assert {each.status_code for each in heard} <= {200, 202, 400, 401, 404}
+    (late,) = crowd(database, ["late"])
+    assert {each.status_code for each in late.call_all()} == {401}
+    assert database.is_sqlite or not any(each.busy for each in heard)
+    assert records(database) == set()
+    assert decisions(database) == []
 
 
 def heard_by_processes(url: str) -> list[Heard]:
