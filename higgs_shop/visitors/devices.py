@@ -59,12 +59,12 @@ def keep(connection: Connection, visit: Visit, result: IdentityResult, now_ms: i
     )
     if result.user_changed and result.previous_user is not None:
         connection.execute(
-            _SEEN_UNTIL_NOW,
+            _SEEN_UNTIL,
             {
                 "of_workspace": visit.workspace_id,
                 "of_stamp": visit.device_stamp,
                 "of_mpid": int(result.previous_user.mpid),
-                "now": now_ms,
+                "until": result.user.last_seen_ms,
             },
         )
     connection.execute(
@@ -155,14 +155,14 @@ _USERS = (
     )
     .order_by(device_users.c.last_seen_ms.desc(), device_users.c.mpid)
 )
-_SEEN_UNTIL_NOW = (
+_SEEN_UNTIL = (
     update(device_users)
     .where(
         device_users.c.workspace_id == bindparam("of_workspace"),
         device_users.c.stamp == bindparam("of_stamp"),
         device_users.c.mpid == bindparam("of_mpid"),
     )
-    .values(last_seen_ms=bindparam("now"))
+    .values(last_seen_ms=bindparam("until"))
 )
 _CURRENT = select(visits.c.current_mpid, visits.c.idsync_context).where(
     visits.c.id == bindparam("visit")

@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import insert
 
 from higgs_shop.tables import user_attributes
-from tests.api.conftest import OpenStore, Store
+from tests.api.browsing import Browser
+from tests.api.conftest import FakeClock, OpenStore, Store
 from tests.api.journeys import add_to_cart, buy, mpid, sign_in, sign_out, sign_up
 
 
@@ -216,3 +217,29 @@ def test_an_order_of_a_customer_who_came_back_is_theirs_alone(store: Store) -> N
     background(store)
     purchases = [event for event in store.events() if event.name == "purchase"]
     assert [str(event.mpid) for event in purchases] == [customer]
+
+
+class TestWhileTimePasses:
+    """Between the answer to a call and its being stored, some milliseconds go by."""
+
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        return PassingClock()
+
+    def test_whoever_is_current_is_the_newest_on_the_device(self, visitor: Browser) -> None:
+        visitor.get("/")
+        customer = mpid(sign_up(visitor))
+        anonymous = mpid(sign_out(visitor))
+        shown = visitor.get("/x-ray").all("x-ray-seen-user")
+        assert [user["data-mpid"] for user in shown] == [anonymous, customer]
+        sign_in(visitor, "grace.field@example.com")
+        shown = visitor.get("/x-ray").all("x-ray-seen-user")
+        assert [user["data-mpid"] for user in shown] == [customer, anonymous]
+
+
+class PassingClock(FakeClock):
+    """A clock that is a millisecond further whenever somebody looks."""
+
+    def __call__(self) -> int:
+        self.now_ms += 1
+        return self.now_ms
