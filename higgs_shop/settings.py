@@ -26,6 +26,7 @@ from pydantic import (
 )
 from sqlalchemy import URL
 
+from higgs_shop.apis.rate_limit import LIMIT_PATTERN
 from higgs_shop.identity_settings import (
     IdentityRules,
     ImmutableIds,
@@ -37,7 +38,6 @@ from higgs_shop.identity_settings import (
 )
 from higgs_shop.identity_types import DEFAULT_PRIORITY
 from higgs_shop.mistakes import Mistake, explained, mistakes_in
-from higgs_shop.rate_limit import LIMIT_PATTERN
 from higgs_shop.setting_values import (
     STRONG_SECRET_BYTES,
     Refused,

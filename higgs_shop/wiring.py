@@ -14,6 +14,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from higgs_shop import idsync_service, intake, outbox
 from higgs_shop.aliasing import Aliasing
+from higgs_shop.apis.openapi import Api
+from higgs_shop.apis.rate_limit import RateLimiter, parse_limit
 from higgs_shop.background import Background, beat
 from higgs_shop.certificate import Certificate, load_certificate
 from higgs_shop.clock import Clock, system_clock
@@ -35,9 +37,7 @@ from higgs_shop.idsync_service import (
 )
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
-from higgs_shop.openapi import Api
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.rate_limit import RateLimiter, parse_limit
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tracker import Tracker

@@ -10,14 +10,14 @@ from typing import Final
 
 from flask import Flask, Response, abort, request
 
-from higgs_shop.api_edge import HEADERS, add_preflights, count_call, create_api, json_answer
+from higgs_shop.apis.edge import HEADERS, add_preflights, count_call, create_api, json_answer
+from higgs_shop.apis.rate_limit import RateLimiter
 from higgs_shop.clock import Clock
 from higgs_shop.idsync_service.aliases import Aliases
 from higgs_shop.idsync_service.authentication import FindWorkspace, authenticate
 from higgs_shop.idsync_service.errors import BadRequest, IdSyncError, Unauthorized
 from higgs_shop.idsync_service.http_api import MAX_BODY_BYTES, credentials_of
 from higgs_shop.idsync_service.messages import AliasRequest, read
-from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.workspaces import Workspace
 
 _LAST_WORD: Final = "alias"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from higgs_shop.api_answers import ErrorAnswer
+from higgs_shop.apis.answers import ErrorAnswer
 from higgs_shop.idsync_service.messages import IdentityType, IdentityValue, Mpid
 
 

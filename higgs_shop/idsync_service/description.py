@@ -5,7 +5,7 @@
 from http import HTTPStatus
 from typing import Any, Final
 
-from higgs_shop.api_answers import (
+from higgs_shop.apis.answers import (
     BAD_REQUEST,
     KEY_IN_PATH,
     NO_PATH,
@@ -15,11 +15,11 @@ from higgs_shop.api_answers import (
     refusal,
     too_large,
 )
-from higgs_shop.api_errors import error_body
+from higgs_shop.apis.errors import error_body
+from higgs_shop.apis.openapi import Answer, Api, Content, Operation, Parameter
 from higgs_shop.identity_types import MPID_SHAPE
 from higgs_shop.idsync_service.answers import AliasErrorAnswer, IdentityAnswer, ModifyAnswer
 from higgs_shop.idsync_service.messages import AliasRequest, IdentityRequest, ModifyRequest
-from higgs_shop.openapi import Answer, Api, Content, Operation, Parameter
 
 _SECURITY: Final = (("key", "date", "signature"), ("basic",), ("key",))
 

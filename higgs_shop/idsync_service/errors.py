@@ -8,7 +8,7 @@ IdSyncError             .status_code, .code, .messages
 └─ ProfileNotFound 404  search only: nobody may be returned for these identities
 """
 
-from higgs_shop.api_errors import ApiError
+from higgs_shop.apis.errors import ApiError
 
 
 class IdSyncError(ApiError):

@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from flask import Flask, Request, Response, request
 
-from higgs_shop.api_edge import add_preflights, count_call, create_api, json_answer
+from higgs_shop.apis.edge import add_preflights, count_call, create_api, json_answer
+from higgs_shop.apis.rate_limit import RateLimiter
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.identity_types import parse_mpid
@@ -26,7 +27,6 @@ from higgs_shop.idsync_service.messages import (
 from higgs_shop.idsync_service.profiles import NewMpid
 from higgs_shop.idsync_service.resolution import Action, Answer
 from higgs_shop.idsync_service.resolver import Resolver
-from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.workspaces import Workspace
 
 MAX_BODY_BYTES: Final = 64 * 1024

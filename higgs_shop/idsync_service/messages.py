@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from higgs_shop import strict_json
-from higgs_shop.api_errors import faults_of
+from higgs_shop.apis.errors import faults_of
 from higgs_shop.identity_types import IDENTITY_TYPES, MPID_SHAPE, parse_mpid
 from higgs_shop.idsync_service.errors import BadRequest
 

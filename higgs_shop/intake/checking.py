@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from higgs_shop import strict_json
-from higgs_shop.api_errors import faults_of
+from higgs_shop.apis.errors import faults_of
 from higgs_shop.intake.errors import BadRequest
 from higgs_shop.intake.messages import Batch
 

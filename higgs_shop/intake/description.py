@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from higgs_shop.api_answers import (
+from higgs_shop.apis.answers import (
     BAD_REQUEST,
     KEY_IN_PATH,
     NO_PATH,
@@ -17,9 +17,9 @@ from higgs_shop.api_answers import (
     refusal,
     too_large,
 )
+from higgs_shop.apis.openapi import JSON, Answer, Api, Content, Operation
 from higgs_shop.intake.messages import Batch
 from higgs_shop.intake.server_to_server import MAX_BATCHES
-from higgs_shop.openapi import JSON, Answer, Api, Content, Operation
 
 _TEXT: Final = ("text/plain", *JSON)
 _BATCHES: Final = Annotated[list[Batch], Field(max_length=MAX_BATCHES)]

@@ -11,7 +11,7 @@ Source: Events API documentation, "Status codes"; the Web SDK keeps and sends ag
 400, 429 or 5xx, and drops what is answered otherwise.
 """
 
-from higgs_shop.api_errors import ApiError
+from higgs_shop.apis.errors import ApiError
 
 
 class IntakeError(ApiError):

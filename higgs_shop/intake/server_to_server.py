@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from flask import Flask, Request, Response, request
 
-from higgs_shop.api_edge import HEADERS, add_preflights, count_call, create_api
+from higgs_shop.apis.edge import HEADERS, add_preflights, count_call, create_api
+from higgs_shop.apis.rate_limit import RateLimiter
 from higgs_shop.intake.checking import Checked, check, read_json
 from higgs_shop.intake.errors import BadRequest, Forbidden, TooLarge, Unauthorized
 from higgs_shop.intake.intake import Intake
 from higgs_shop.intake.web_sdk import MAX_BATCH_BYTES, FindWorkspace
-from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.tracker import compact_json
 from higgs_shop.workspaces import Workspace
 

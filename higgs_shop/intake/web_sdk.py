@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from flask import Flask, Response, request
 
-from higgs_shop.api_edge import HEADERS, add_preflights, count_call, create_api, json_answer
+from higgs_shop.apis.edge import HEADERS, add_preflights, count_call, create_api, json_answer
+from higgs_shop.apis.rate_limit import RateLimiter
 from higgs_shop.intake.checking import Checked, check, read_json
 from higgs_shop.intake.errors import BadRequest, Unauthorized
 from higgs_shop.intake.intake import Intake
-from higgs_shop.rate_limit import RateLimiter
 from higgs_shop.workspaces import Workspace
 
 MAX_BATCH_BYTES: Final = 128 * 1024

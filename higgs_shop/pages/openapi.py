@@ -5,7 +5,7 @@ import json
 
 from flask import Blueprint, Response
 
-from higgs_shop.openapi import document
+from higgs_shop.apis.openapi import document
 from higgs_shop.version import __version__
 from higgs_shop.wiring import APIS
 

@@ -14,7 +14,7 @@ from schemathesis.config import SchemathesisConfig
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import TestResponse
 
-from higgs_shop.openapi import document
+from higgs_shop.apis.openapi import document
 from higgs_shop.version import __version__
 from higgs_shop.wiring import APIS
 from tests.api.conftest import OpenStore, Store

@@ -6,9 +6,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import Client, TestResponse
 
+from higgs_shop.apis.rate_limit import Limit, RateLimiter
 from higgs_shop.database import Database
 from higgs_shop.idsync_service import create_service, random_mpid
-from higgs_shop.rate_limit import Limit, RateLimiter
 from tests.api.idsync_service.conftest import KEY, SECRET, StoreWorkspace
 
 pytestmark = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from higgs_shop.rate_limit import Limit, RateLimiter, Usage, decide, parse_limit
+from higgs_shop.apis.rate_limit import Limit, RateLimiter, Usage, decide, parse_limit
 
 NOW_MS = 1_772_360_100_000
 

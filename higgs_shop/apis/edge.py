@@ -8,9 +8,9 @@ from typing import Any, Final
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
 
-from higgs_shop.api_errors import ApiError, TooManyCalls, error_body
+from higgs_shop.apis.errors import ApiError, TooManyCalls, error_body
+from higgs_shop.apis.rate_limit import RateLimiter
 from higgs_shop.database import DatabaseBusy
-from higgs_shop.rate_limit import RateLimiter
 
 HEADERS: Final = {
     "Access-Control-Allow-Origin": "*",

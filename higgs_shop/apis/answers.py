@@ -9,9 +9,9 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from higgs_shop.api_errors import error_body
-from higgs_shop.openapi import Answer, Content, Parameter
-from higgs_shop.rate_limit import LIMIT_EXCEEDED, PERCENTAGE_USED, RETRY_AFTER
+from higgs_shop.apis.errors import error_body
+from higgs_shop.apis.openapi import Answer, Content, Parameter
+from higgs_shop.apis.rate_limit import LIMIT_EXCEEDED, PERCENTAGE_USED, RETRY_AFTER
 
 USED: Final = {PERCENTAGE_USED: "How much of the API key's limit is used; only if there is one."}
 """The header of every answer to a known caller."""
