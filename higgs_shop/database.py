@@ -16,6 +16,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from higgs_shop.prepared import execute
+
 BUSY_TIMEOUT_MS: Final = 1_000
 """How long a writer waits for another. Below the 1.5 s that a page gives the identity service."""
 
@@ -101,7 +103,7 @@ class Database:
         """A connection that sees one state of the data. Nothing done through it is kept."""
         with self.engine.connect() as connection:
             if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN")
+                execute(connection, "BEGIN")
             yield connection
 
     @contextmanager
@@ -188,7 +190,7 @@ def _begin_immediate(connection: Connection) -> None:
     # Not by SQLAlchemy's "begin" event: one listener makes it look for listeners at every statement,
     # which is a sixth of an identity call's Python calls.
     try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        execute(connection, "BEGIN IMMEDIATE")
     except OperationalError as error:
         if _is_locked(error.orig):
             raise DatabaseBusy(_BUSY_ELSEWHERE) from error

@@ -1,14 +1,16 @@
 """Core statements that are compiled once and then handed to the driver, where every identity call waits.
 
-Between a Core statement and its SQL, SQLAlchemy does the same work at each execution: it costs more
-than SQLite's own. The statement stays the source; only how it is executed differs.
+Between a Core statement and the driver, SQLAlchemy does the same work at each execution: it costs more
+than SQLite's own. The statement stays the source; only how it is executed differs. Who listens to
+`before_cursor_execute` hears of it, and errors are SQLAlchemy's, all the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Insert, Select, Update
+from sqlalchemy.exc import DBAPIError
 
 _Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
@@ -29,20 +31,69 @@ class Prepared:
         """Execute it for each row, one at least. Returns: how many rows were written."""
         compiled = self._for(connection.dialect)
         given = [compiled.parameters(row) for row in rows]
-        parameters = given[0] if len(given) == 1 else given
-        return connection.exec_driver_sql(compiled.sql, parameters).rowcount
+        if len(given) == 1:
+            return execute(connection, compiled.sql, given[0]).row_count
+        return execute(connection, compiled.sql, given, many=True).row_count
 
     def rows(self, connection: Connection, values: _Values) -> list[Sequence[Any]]:
         """Execute a select, and read all that it finds."""
         compiled = self._for(connection.dialect)
-        found = connection.exec_driver_sql(compiled.sql, compiled.parameters(values))
-        return [compiled.read(row) for row in found]
+        executed = execute(connection, compiled.sql, compiled.parameters(values))
+        return [compiled.read(row) for row in executed.rows]
 
     def _for(self, dialect: Dialect) -> "_Compiled":
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
         return compiled
+
+
+class Executed(NamedTuple):
+    """What a statement has read, and how many rows it was about."""
+
+    rows: Sequence[Sequence[Any]]
+    row_count: int
+
+
+def execute(
+    connection: Connection, sql: str, parameters: Any = (), *, many: bool = False
+) -> Executed:
+    """Hand a statement to the driver, inside the transaction that the connection is in.
+
+    Args:
+        parameters: as the driver takes them; with `many`, a list of such.
+    Raises: sqlalchemy.exc.DBAPIError, of the kind that fits.
+    """
+    cursor = connection.connection.cursor()
+    for listen in connection.dispatch.before_cursor_execute:
+        listen(connection, cursor, sql, parameters, None, many)
+    try:
+        (cursor.executemany if many else cursor.execute)(sql, parameters)
+        rows = cursor.fetchall() if cursor.description else []
+        return Executed(rows, cursor.rowcount)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _as_core_raises(error, connection, sql, parameters, many=many) from error
+    finally:
+        cursor.close()
+
+
+def _as_core_raises(
+    error: Any, connection: Connection, sql: str, parameters: Any, *, many: bool
+) -> BaseException:
+    dialect = connection.dialect
+    is_lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
+    if is_lost:
+        connection.invalidate(error)
+    raised: BaseException = DBAPIError.instance(
+        sql,
+        parameters,
+        error,
+        dialect.loaded_dbapi.Error,
+        connection_invalidated=is_lost,
+        dialect=dialect,
+        ismulti=many,
+    )
+    return raised
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,9 +105,15 @@ identity_decisions = Table(
     Column("mpid", BigInteger, nullable=False),
     Column("record", _Json, nullable=False),  # {"request": …, "answer": …, "steps": […]}
     _ms("decided_at_ms"),
-    # A call is decided once, however often it is sent.
-    UniqueConstraint(
-        "workspace_id", "request_id", "request_digest", name="uq_identity_decisions_request"
+    # A call is decided once, however often it is sent; without a request id, each time.
+    Index(
+        "ix_identity_decisions_request",
+        "workspace_id",
+        "request_id",
+        "request_digest",
+        unique=True,
+        sqlite_where=text("request_id IS NOT NULL"),
+        postgresql_where=text("request_id IS NOT NULL"),
     ),
     Index(None, "workspace_id", "mpid", "id"),
     # Those that moved on from a profile to another one.

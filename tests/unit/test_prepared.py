@@ -1,13 +1,14 @@
 """Statements that are compiled once: what they write and read is what Core would."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, event, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from higgs_shop.database import Database
-from higgs_shop.prepared import Prepared
+from higgs_shop.prepared import Prepared, execute
 from higgs_shop.tables import user_attributes
 
 WRITE = Prepared(insert(user_attributes))
@@ -66,3 +67,42 @@ def test_what_the_database_refuses_is_an_error_as_ever(database: Database) -> No
         write_twice()
     with database.read() as connection:
         assert READ.rows(connection, {"of_mpid": 7}) == []
+
+
+def test_who_listens_to_the_engine_hears_of_every_statement(database: Database) -> None:
+    heard: list[tuple[str, Any, bool]] = []
+
+    def remember(
+        _connection: Any, _cursor: Any, statement: str, given: Any, _context: Any, many: bool
+    ) -> None:
+        heard.append((statement.split(maxsplit=1)[0], given, many))
+
+    with database.write() as connection:
+        event.listen(connection, "before_cursor_execute", remember)
+        WRITE.write(connection, attribute("size", "M"), attribute("fit", "loose"))
+        READ.rows(connection, {"of_mpid": 7})
+    assert [(verb, many) for verb, _given, many in heard] == [("INSERT", True), ("SELECT", False)]
+    assert len(heard[0][1]) == 2
+
+
+def test_a_fault_in_the_statement_is_told_with_it(database: Database) -> None:
+    with pytest.raises(DBAPIError, match="no_such_table") as raised, database.read() as connection:
+        execute(connection, "SELECT 1 FROM no_such_table")
+    assert raised.value.statement == "SELECT 1 FROM no_such_table"
+    assert raised.value.connection_invalidated is False
+
+
+def test_a_connection_that_the_server_ends_is_not_used_again(postgresql_url: str) -> None:
+    with closing(Database(postgresql_url)) as database:
+
+        def lose_the_connection() -> None:
+            with database.read() as ending, database.read() as connection:
+                (number,) = execute(connection, "SELECT pg_backend_pid()").rows[0]
+                execute(ending, f"SELECT pg_terminate_backend({number}, 5000)")
+                execute(connection, "SELECT 1")
+
+        with pytest.raises(OperationalError) as raised:
+            lose_the_connection()
+        assert raised.value.connection_invalidated
+        with database.read() as connection:
+            assert execute(connection, "SELECT 1").rows == [(1,)]

@@ -237,9 +237,6 @@ def upgrade() -> None:
         sa.Column("record", _JSON, nullable=False),
         sa.Column("decided_at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_identity_decisions"),
-        sa.UniqueConstraint(
-            "workspace_id", "request_id", "request_digest", name="uq_identity_decisions_request"
-        ),
     )
     op.create_index(
         "ix_identity_decisions_moved_on",
@@ -248,6 +245,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("previous_mpid <> mpid"),
         postgresql_where=sa.text("previous_mpid <> mpid"),
+    )
+    op.create_index(
+        "ix_identity_decisions_request",
+        "identity_decisions",
+        ["workspace_id", "request_id", "request_digest"],
+        unique=True,
+        sqlite_where=sa.text("request_id IS NOT NULL"),
+        postgresql_where=sa.text("request_id IS NOT NULL"),
     )
     op.create_index(
         "ix_identity_decisions_workspace_id_mpid_id",
