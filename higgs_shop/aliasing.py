@@ -11,16 +11,16 @@ from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.idsync_service import aliases
 from higgs_shop.idsync_service.aliases import Alias
+from higgs_shop.outputs import outputs_of
 from higgs_shop.tracker import copy_events
 from higgs_shop.workspaces import hold_workspace
 
 
 class Aliasing:
-    """Copies events, moves the first-seen date, and tells the receiver if it wants to know.
+    """Copies events, moves the first-seen date, and tells the outputs that want to know.
 
     Args:
-        is_sent: whether the webhook gets alias requests too.
-        on_messages: called after a transaction that put one into the outbox.
+        on_messages: called after a transaction that may have put one into the outbox.
     """
 
     def __init__(
@@ -28,12 +28,10 @@ class Aliasing:
         database: Database,
         *,
         clock: Clock,
-        is_sent: bool,
         on_messages: Callable[[], None],
     ) -> None:
         self._database = database
         self._clock = clock
-        self._is_sent = is_sent
         self._on_messages = on_messages
 
     def carry_out_due(self) -> int:
@@ -57,8 +55,7 @@ class Aliasing:
             # Somebody else may have taken it meanwhile.
             if alias.workspace_id == due.workspace_id:
                 self._carry_out(connection, alias, now_ms)
-        if self._is_sent:
-            self._on_messages()
+        self._on_messages()
         return True
 
     def _carry_out(self, connection: Connection, alias: Alias, now_ms: int) -> None:
@@ -72,14 +69,17 @@ class Aliasing:
             device_stamp=alias.device_stamp,
         )
         aliases.close(connection, alias, copied_events=copied_events, now_ms=now_ms)
-        if self._is_sent:
-            outbox.enqueue(
-                connection,
-                workspace_id=alias.workspace_id,
-                mpid=alias.destination_mpid,
-                drafts=[outbox.Draft(None, lambda *_counters: _body(alias.request))],
-                now_ms=now_ms,
-            )
+        for output in outputs_of(connection, alias.workspace_id):
+            if output.settings.is_active and output.settings.send_alias_requests:
+                outbox.enqueue(
+                    connection,
+                    workspace_id=alias.workspace_id,
+                    output_id=output.id,
+                    mpid=alias.destination_mpid,
+                    drafts=[outbox.Draft(None, lambda *_counters: _body(alias.request))],
+                    now_ms=now_ms,
+                    dead_because=outbox.BACKLOG_IS_FULL if output.is_full else None,
+                )
 
 
 def _body(request: Any) -> bytes:

@@ -60,7 +60,8 @@ def forward(settings: Settings) -> None:
     stopping = threading.Event()
     _on_stop(stopping.set)
     parts.start_background_work()
-    click.echo(f"Forwarding to {parts.output.url}")
+    for url in _webhook_urls(parts):
+        click.echo(f"Forwarding to {url}")
     stopping.wait()
     parts.close()
 
@@ -216,13 +217,19 @@ def _on_stop(stop: Callable[[], object]) -> None:
     signal.signal(signal.SIGINT, handle)
 
 
+def _webhook_urls(parts: Parts) -> list[str]:
+    with parts.database.read() as connection:
+        return parts.webhook_urls(connection)
+
+
 def _announce(parts: Parts) -> None:
     address = parts.inbox_address.partition("/inbox/")[0]
     click.echo(f"Higgs Shop   {address}/")
     click.echo(f"X-ray        {address}/x-ray")
     click.echo(f"Inbox        {address}/inbox")
     click.echo(f"Identity     {parts.settings.idsync_url or f'{address}/identity/v1/ (embedded)'}")
-    click.echo(f"Webhook      {parts.output.url}")
+    for url in _webhook_urls(parts):
+        click.echo(f"Webhook      {url}")
     if parts.certificate is not None:
         click.echo(f"Certificate  {parts.certificate.file}")
         click.echo(f"  SHA-256    {parts.certificate.fingerprint}")

@@ -421,18 +421,43 @@ user_attributes = Table(
     _ms("set_at_ms"),
 )
 
+# ── where events go · owner: outputs ─────────────────────────────────────────────────────────────
+
+outputs = Table(
+    "outputs",
+    metadata,
+    _number(),
+    _workspace(is_there=True),
+    Column("name", Text, nullable=False),
+    Column("settings", Text, nullable=False),  # JSON of OutputSettings, read as text: it is cached
+    Column("authorization", Text, nullable=False),
+    Column("secrets", _Json, nullable=False),  # whsec_…, each signs; none: the store's own
+    Column("from_environment", _Json, nullable=False),  # settings that the environment gives
+    Column("state", Text, nullable=False),  # running, paused
+    Column("pause_reason", Text, nullable=False),
+    _ms("paused_at_ms", nullable=True),
+    Column("is_full", Boolean, nullable=False),
+    _ms("created_at_ms"),
+    UniqueConstraint("workspace_id", "name"),
+    sqlite_autoincrement=True,
+)
+
 # ── the durable hand-over · owner: outbox ────────────────────────────────────────────────────────
 
 mailboxes = Table(
     "mailboxes",
     metadata,
     _workspace(primary_key=True),
+    Column("output_id", _Id, primary_key=True, autoincrement=False),
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
     Column("last_sequence", Integer, nullable=False),
+    Column(
+        "delivered_sequence", Integer, nullable=False
+    ),  # the highest that was delivered; 0: none
     _ms("due_at_ms", nullable=True),  # when its first waiting message may be sent; null: none waits
     Column("lease_token", Text),
     _ms("lease_until_ms", nullable=True),
-    Index(None, "due_at_ms"),
+    Index(None, "output_id", "due_at_ms"),
 )
 
 messages = Table(
@@ -440,6 +465,7 @@ messages = Table(
     metadata,
     _number(),
     _workspace(),
+    Column("output_id", _Id, nullable=False),
     Column("mpid", BigInteger, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("event_id", _Id),  # null: a batch without events, or an alias request
@@ -447,6 +473,8 @@ messages = Table(
     Column("body", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),  # waiting, delivered, dead
     Column("attempts", Integer, nullable=False),
+    Column("attempts_before", Integer, nullable=False),  # those that were made before its replay
+    Column("replay_id", _Id),
     Column("last_status", Integer),
     Column("last_error", Text),
     _ms("enqueued_at_ms"),
@@ -457,12 +485,28 @@ messages = Table(
     Index(
         "uq_messages_waiting",
         "workspace_id",
+        "output_id",
         "mpid",
         "sequence",
         unique=True,
         sqlite_where=text("state = 'waiting'"),
         postgresql_where=text("state = 'waiting'"),
     ),
+    Index(
+        "ix_messages_dead",
+        "output_id",
+        "id",
+        sqlite_where=text("state = 'dead'"),
+        postgresql_where=text("state = 'dead'"),
+    ),
+    Index(
+        "ix_messages_replayed",
+        "replay_id",
+        "state",
+        sqlite_where=text("replay_id IS NOT NULL"),
+        postgresql_where=text("replay_id IS NOT NULL"),
+    ),
+    Index(None, "output_id", "id"),
     sqlite_autoincrement=True,
 )
 

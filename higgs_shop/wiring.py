@@ -38,11 +38,12 @@ from higgs_shop.idsync_service import (
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.outgoing_http import OutgoingHttp
+from higgs_shop.outputs import ensure_main_output, list_outputs
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tracker import Tracker
 from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
-from higgs_shop.webhook_output import Forwarder, WebhookOutput, verify
+from higgs_shop.webhook_output import Forwarder, Sender, verify
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
 
 EMBEDDED_URL = "http://localhost/v1"
@@ -92,12 +93,20 @@ class Parts:
     identity_client: IdentityClient
     visitors: Visitors
     owed_calls: OwedCalls
-    output: WebhookOutput
+    sender: Sender
     forwarder: Forwarder
     background: Background
     workspace_id: str
     inbox_address: str
     outgoing: tuple[OutgoingHttp, ...]
+
+    def webhook_urls(self, connection: Connection) -> list[str]:
+        """Where the default workspace's events go, output by output."""
+        return [
+            output.settings.url or self.inbox_address
+            for output in list_outputs(connection, self.workspace_id)
+            if output.settings.is_active
+        ]
 
     def verify_signature(self, headers: Any, body: bytes, now_ms: int) -> Any:
         """Check a request to the inbox against the store's own signing secret."""
@@ -191,18 +200,18 @@ def wire(
         on_user_changed=_log_user_change,
     )
     inbox_address = f"{_own_address(settings)}/inbox/{secrets.inbox_token}"
-    output = WebhookOutput(
+    sender = Sender(
         database,
         webhook_http,
         timeout_seconds=settings.webhook_timeout_seconds,
         clock=clock,
-        url=settings.webhook_url or inbox_address,
+        lease_clock=None if database.is_sqlite else outbox.database_time,
+        inbox_address=inbox_address,
         secrets=[secrets.webhook_secret],
-        authorization=settings.webhook_authorization.get_secret_value(),
         schedule_seconds=settings.webhook_retry_seconds,
     )
     forwarder = Forwarder(
-        output.deliver_due, clock=clock, beat=functools.partial(beat, database, "forwarder")
+        sender.deliver_due, clock=clock, beat=functools.partial(beat, database, "forwarder")
     )
     tracker = Tracker(environment=settings.environment, clock=clock)
     owed_calls = OwedCalls(
@@ -228,7 +237,6 @@ def wire(
     aliasing = Aliasing(
         database,
         clock=clock,
-        is_sent=settings.webhook_alias_requests,
         on_messages=forwarder.wake,
     )
     resolve = _resolving(resolver)
@@ -270,7 +278,7 @@ def wire(
         identity_client=identity_client,
         visitors=visitors,
         owed_calls=owed_calls,
-        output=output,
+        sender=sender,
         forwarder=forwarder,
         background=Background(
             chores=(
@@ -287,7 +295,7 @@ def wire(
 
 
 def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspace:
-    """What every store holds from the start: its workspace and the ready accounts.
+    """What every store holds from the start: its workspace, an output and the ready accounts.
 
     Raises: SettingsError when another workspace has the key that the settings give.
     """
@@ -308,6 +316,17 @@ def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspac
         raise SettingsError(
             [f"{name}={workspace.api_key}: another workspace has that key"]
         ) from None
+    authorization = settings.webhook_authorization.get_secret_value()
+    ensure_main_output(
+        connection,
+        workspace.id,
+        now_ms=now_ms,
+        given={
+            **({"url": settings.webhook_url} if settings.webhook_url else {}),
+            **({"send_alias_requests": True} if settings.webhook_alias_requests else {}),
+        },
+        authorization=authorization or None,
+    )
     customers.ensure_ready_accounts(connection, workspace.id, now_ms)
     return workspace
 

@@ -255,6 +255,8 @@ def _origin(upload: Upload, batch: Batch, name: str) -> Origin:
         source_request_id=name,
         passed_on=_told(passed_on),
         context={} if batch.context is None else batch.context.model_dump(exclude_none=True),
+        device_stamp=batch.mp_deviceid,
+        location=batch.location,
     )
 
 

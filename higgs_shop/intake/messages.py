@@ -243,6 +243,7 @@ class Batch(_Message):
     user_identities: dict[str, Id | None] = {}
     consent_state: ConsentState | None = None
     integration_attributes: dict[str, Object] | None = None
+    location: Object | None = None
     context: Context | None = Field(
         default=None, validation_alias=AliasChoices("context", "batch_context")
     )

@@ -15,8 +15,11 @@ from higgs_shop.outbox.message import (
     State,
 )
 from higgs_shop.outbox.store import (
+    BACKLOG_IS_FULL,
+    LeaseClock,
     backlog,
     claim_due,
+    database_time,
     enqueue,
     forget_leases,
     messages_of_events,
@@ -24,15 +27,18 @@ from higgs_shop.outbox.store import (
 )
 
 __all__ = [
+    "BACKLOG_IS_FULL",
     "Attempt",
     "Backlog",
     "Claim",
     "Draft",
+    "LeaseClock",
     "Message",
     "MessageState",
     "State",
     "backlog",
     "claim_due",
+    "database_time",
     "enqueue",
     "forget_leases",
     "messages_of_events",

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from higgs_shop.outputs import Output
+
 State = Literal["waiting", "delivered", "dead"]
 """waiting: to be sent, again perhaps. delivered: a 2xx came back. dead: every attempt is used up."""
 
@@ -26,17 +28,20 @@ class Draft:
 class Message:
     """One event on its way out. `webhook_id` and `body` never change, whatever is tried how often.
 
-    `sequence` counts an MPID's messages from 1 without gaps; `attempts` is how many were made so far.
+    `sequence` counts an MPID's messages to an output from 1 without gaps; `attempts` is how many were
+    made so far, `attempts_before` how many of them before it was last replayed.
     """
 
     id: int
     workspace_id: str
+    output_id: int
     mpid: int
     sequence: int
     event_id: int | None
     webhook_id: str
     body: bytes = field(repr=False)
     attempts: int
+    attempts_before: int
     enqueued_at_ms: int
 
 
@@ -45,7 +50,7 @@ class Attempt:
     """One try at one message, and what becomes of the message by it.
 
     Either `status_code` (an answer came, `answer` is its beginning) or `error` (none came) is set.
-    `next_attempt_ms` is set when, and only when, `state` is waiting.
+    `wait_ms`, how long to wait before the next try, is set when, and only when, `state` is waiting.
     """
 
     message_id: int
@@ -56,17 +61,22 @@ class Attempt:
     duration_ms: int
     started_at_ms: int
     state: State
-    next_attempt_ms: int | None
+    wait_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to send one mailbox's messages, first to last, until `until_ms`."""
+    """The right to send one mailbox's messages, first to last, until `until_ms`.
 
-    workspace_id: str
+    `delivered_sequence` is the highest one that was delivered: what lies between it and a later message
+    that is sent was given up.
+    """
+
+    output: Output
     mpid: int
     token: str = field(repr=False)
     until_ms: int
+    delivered_sequence: int
     messages: tuple[Message, ...]
 
 
@@ -74,6 +84,7 @@ class Claim:
 class MessageState:
     """Where a message stands, for a page to show. `next_attempt_ms` is None unless it waits."""
 
+    output_id: int
     state: State
     attempts: int
     last_status: int | None

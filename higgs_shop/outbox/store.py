@@ -1,6 +1,6 @@
 """The outbox's SQL: mailboxes hand out sequence numbers and leases, messages wait in them.
 
-There is one mailbox for each MPID of a workspace. Its row is what orders everything: enqueuing updates
+There is one mailbox for each MPID at each output of a workspace. Its row is what orders everything: enqueuing updates
 it, so that on PostgreSQL a second writer waits and sequence numbers follow the order of commits; and
 claiming leases it, so that two senders never work on one person's messages at once.
 """
@@ -11,10 +11,13 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     RowMapping,
     bindparam,
     case,
+    cast,
+    exists,
     func,
     insert,
     literal_column,
@@ -26,7 +29,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.database import Database
 from higgs_shop.outbox.message import Attempt, Backlog, Claim, Draft, Message, MessageState
-from higgs_shop.tables import delivery_attempts, mailboxes, messages
+from higgs_shop.outputs import Output, pause_output
+from higgs_shop.outputs.output import STORED, stored_output
+from higgs_shop.tables import delivery_attempts, mailboxes, messages, outputs
+
+LeaseClock = Callable[[Connection], int]
+"""What time it is for leases and for what is due, the same for everybody: see `database_time`."""
+
+BACKLOG_IS_FULL: Final = "the backlog was full: not sent, to be replayed when there is room"
 
 MOST_PER_CLAIM: Final = 50
 """Two transactions are paid for each claim: at fifty messages they cost an eighth of the sending."""
@@ -46,9 +56,11 @@ def enqueue(
     connection: Connection,
     *,
     workspace_id: str,
+    output_id: int,
     mpid: int,
     drafts: Sequence[Draft],
     now_ms: int,
+    dead_because: str | None = None,
     new_webhook_id: Callable[[], str] = new_webhook_id,
 ) -> int:
     """Put events into their MPID's mailbox, inside the write transaction of what caused them.
@@ -57,21 +69,26 @@ def enqueue(
 
     Args:
         connection: of the caller's write transaction.
-        workspace_id: whose output it is for.
+        workspace_id: whose output it is.
+        output_id: which output it is for.
         mpid: whose events they are; its mailbox is made with the first. They get the next sequence
             numbers, in the order given.
         drafts: one at least.
         now_ms: when.
+        dead_because: makes them dead letters at once, for this reason.
         new_webhook_id: makes an id that no message of any workspace has.
     Returns: the sequence number of the last one.
     """
+    is_dead = dead_because is not None
     last_sequence: int = connection.execute(
         _next_sequences[connection.dialect.name],
         {
             "workspace_id": workspace_id,
+            "output_id": output_id,
             "mpid": mpid,
             "last_sequence": len(drafts),
-            "due_at_ms": now_ms,
+            "delivered_sequence": 0,
+            "due_at_ms": None if is_dead else now_ms,
         },
     ).scalar_one()
     rows = []
@@ -80,13 +97,17 @@ def enqueue(
         rows.append(
             {
                 "workspace_id": workspace_id,
+                "output_id": output_id,
                 "mpid": mpid,
                 "sequence": sequence,
                 "event_id": draft.event_id,
                 "webhook_id": webhook_id,
                 "body": draft.make_body(sequence, webhook_id),
+                "state": "dead" if is_dead else "waiting",
+                "last_error": dead_because,
                 "enqueued_at_ms": now_ms,
                 "next_attempt_ms": now_ms,
+                "closed_at_ms": now_ms if is_dead else None,
             }
         )
     connection.execute(_insert_messages, rows)
@@ -96,54 +117,100 @@ def enqueue(
 def claim_due(
     database: Database,
     *,
-    now_ms: int,
+    clock: LeaseClock,
     lease_ms: int,
+    after_output: int = 0,
     most: int = MOST_PER_CLAIM,
     new_token: Callable[[], str] = new_token,
 ) -> Claim | None:
     """Lease the mailbox that has been due for longest, and read its first waiting messages.
 
+    Args:
+        clock: see LeaseClock.
+        after_output: the outputs take turns: the first behind this one that has something due, and
+            runs, or else the first.
     Returns: None when no mailbox is due, or all that are due are leased. A lease that ran out counts as
         given back: whoever held it may have sent without recording, so the same bytes go out again.
     Raises: DatabaseBusy.
     """
     with database.write() as connection:
-        mailbox = connection.execute(_select_due, {"now_ms": now_ms}).one_or_none()
-        if mailbox is None:
-            return None
-        token, until_ms = new_token(), now_ms + lease_ms
-        key = {"of_workspace": mailbox.workspace_id, "of_mpid": mailbox.mpid}
-        connection.execute(_lease, key | {"lease_token": token, "lease_until_ms": until_ms})
-        rows = connection.execute(_select_waiting, key | {"most": most})
-        return Claim(
-            workspace_id=mailbox.workspace_id,
-            mpid=mailbox.mpid,
-            token=token,
-            until_ms=until_ms,
-            messages=tuple(Message(**row) for row in rows.mappings()),
-        )
+        now_ms = clock(connection)
+        found = [
+            stored_output(row) for row in connection.execute(_outputs_with_due, {"now_ms": now_ms})
+        ]
+        for output in sorted(found, key=lambda each: (each.id <= after_output, each.id)):
+            mailbox = connection.execute(
+                _select_due, {"of_output": output.id, "now_ms": now_ms}
+            ).one_or_none()
+            if mailbox is not None:
+                token, until_ms = new_token(), now_ms + lease_ms
+                key = _key(output, mailbox.mpid)
+                connection.execute(_lease, key | {"lease_token": token, "lease_until_ms": until_ms})
+                waiting = connection.execute(_select_waiting, key | {"most": most})
+                return Claim(
+                    output=output,
+                    mpid=mailbox.mpid,
+                    token=token,
+                    until_ms=until_ms,
+                    delivered_sequence=mailbox.delivered_sequence,
+                    messages=tuple(Message(**row) for row in waiting.mappings()),
+                )
+        return None
 
 
-def record(database: Database, claim: Claim, attempts: Sequence[Attempt], *, now_ms: int) -> bool:
+def _key(output: Output, mpid: int) -> dict[str, Any]:
+    return {"of_workspace": output.workspace_id, "of_output": output.id, "of_mpid": mpid}
+
+
+def record(
+    database: Database,
+    claim: Claim,
+    attempts: Sequence[Attempt],
+    *,
+    clock: LeaseClock,
+    pause_because: str | None = None,
+) -> bool:
     """Store how the sending went, and give the lease back: all of it in one transaction, or nothing.
 
-    The mailbox is due again when its first waiting message is, but not before `now_ms`: so it queues
+    The mailbox is due again when its first waiting message is, but not before now: so it queues
     behind the others that are due, and a person with a long backlog holds up nobody.
 
+    Args:
+        pause_because: pauses the output, for this reason.
     Returns: False, with nothing stored, when the lease ran out and somebody else took the mailbox.
     Raises: DatabaseBusy.
     """
-    key = {"of_workspace": claim.workspace_id, "of_mpid": claim.mpid}
+    key = _key(claim.output, claim.mpid)
+    sequences = {message.id: message.sequence for message in claim.messages}
+    delivered = [sequences[each.message_id] for each in attempts if each.state == "delivered"]
     with database.write() as connection:
         # First, since it locks the mailbox on PostgreSQL: whoever enqueues now waits until the end.
-        released = connection.execute(_release, key | {"held_token": claim.token})
+        released = connection.execute(
+            _release,
+            key
+            | {
+                "held_token": claim.token,
+                "delivered": max([claim.delivered_sequence, *delivered]),
+            },
+        )
         if released.rowcount == 0:
             return False
+        now_ms = clock(connection)
         if attempts:
             connection.execute(_insert_attempt, [_attempt_row(claim, each) for each in attempts])
-            connection.execute(_update_message, [_message_update(each) for each in attempts])
+            connection.execute(
+                _update_message, [_message_update(each, now_ms) for each in attempts]
+            )
         connection.execute(_set_due, key | {"now_ms": now_ms})
+        if pause_because is not None:
+            pause_output(connection, claim.output.id, pause_because, now_ms)
         return True
+
+
+def database_time(connection: Connection) -> int:
+    """PostgreSQL's own time: several machines forward, and their clocks differ."""
+    now_ms: int = connection.execute(_database_time).scalar_one()
+    return now_ms
 
 
 def forget_leases(database: Database) -> int:
@@ -158,12 +225,18 @@ def forget_leases(database: Database) -> int:
 
 def messages_of_events(
     connection: Connection, workspace_id: str, event_ids: Collection[int]
-) -> dict[int, MessageState]:
-    """Where the messages of these events stand, by event id. Events without a message are left out."""
+) -> dict[int, list[MessageState]]:
+    """Where the messages of these events stand, by event id, one for each output that wanted it.
+
+    Events without a message are left out.
+    """
     rows = connection.execute(
         _select_of_events, {"of_workspace": workspace_id, "event_ids": list(event_ids)}
     )
-    return {row["event_id"]: _message_state(row) for row in rows.mappings()}
+    found: dict[int, list[MessageState]] = {}
+    for row in rows.mappings():
+        found.setdefault(row["event_id"], []).append(_message_state(row))
+    return found
 
 
 def backlog(connection: Connection, workspace_id: str) -> Backlog:
@@ -174,6 +247,7 @@ def backlog(connection: Connection, workspace_id: str) -> Backlog:
 
 def _message_state(row: RowMapping) -> MessageState:
     return MessageState(
+        output_id=row["output_id"],
         state=row["state"],
         attempts=row["attempts"],
         last_status=row["last_status"],
@@ -187,7 +261,7 @@ def _message_state(row: RowMapping) -> MessageState:
 
 def _attempt_row(claim: Claim, attempt: Attempt) -> dict[str, Any]:
     return {
-        "workspace_id": claim.workspace_id,
+        "workspace_id": claim.output.workspace_id,
         "message_id": attempt.message_id,
         "number": attempt.number,
         "status_code": attempt.status_code,
@@ -198,7 +272,7 @@ def _attempt_row(claim: Claim, attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _message_update(attempt: Attempt) -> dict[str, Any]:
+def _message_update(attempt: Attempt, now_ms: int) -> dict[str, Any]:
     ended_at_ms = attempt.started_at_ms + attempt.duration_ms
     return {
         "of_message": attempt.message_id,
@@ -206,7 +280,7 @@ def _message_update(attempt: Attempt) -> dict[str, Any]:
         "new_attempts": attempt.number,
         "new_status": attempt.status_code,
         "new_error": attempt.error,
-        "new_next_attempt_ms": attempt.next_attempt_ms,
+        "new_next_attempt_ms": None if attempt.wait_ms is None else now_ms + attempt.wait_ms,
         "new_closed_at_ms": None if attempt.state == "waiting" else ended_at_ms,
     }
 
@@ -214,7 +288,7 @@ def _message_update(attempt: Attempt) -> dict[str, Any]:
 def _upsert(dialect_insert: Callable[..., Any]) -> Any:
     statement = dialect_insert(mailboxes)
     return statement.on_conflict_do_update(
-        index_elements=[mailboxes.c.workspace_id, mailboxes.c.mpid],
+        index_elements=[mailboxes.c.workspace_id, mailboxes.c.output_id, mailboxes.c.mpid],
         set_={
             "last_sequence": mailboxes.c.last_sequence + statement.excluded.last_sequence,
             "due_at_ms": func.coalesce(mailboxes.c.due_at_ms, statement.excluded.due_at_ms),
@@ -227,23 +301,34 @@ _next_sequences: Final = {
     "postgresql": _upsert(postgresql.insert),
 }
 
-_insert_messages: Final = insert(messages).values(state="waiting", attempts=0)
+_insert_messages: Final = insert(messages).values(attempts=0, attempts_before=0)
+
+_database_time: Final = select(
+    cast(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000), BigInteger)
+)
 
 _this_mailbox: Final = (
     mailboxes.c.workspace_id == bindparam("of_workspace"),
+    mailboxes.c.output_id == bindparam("of_output"),
     mailboxes.c.mpid == bindparam("of_mpid"),
+)
+
+_now_ms: Final = bindparam("now_ms", type_=BigInteger())
+
+_is_due: Final = (
+    mailboxes.c.due_at_ms <= _now_ms,
+    or_(mailboxes.c.lease_until_ms.is_(None), mailboxes.c.lease_until_ms <= _now_ms),
+)
+
+_outputs_with_due: Final = select(*STORED).where(
+    outputs.c.state == "running",
+    exists().where(mailboxes.c.output_id == outputs.c.id, *_is_due),
 )
 
 # On SQLite there is no SKIP LOCKED, and no need: the write transaction keeps everybody else out.
 _select_due: Final = (
-    select(mailboxes.c.workspace_id, mailboxes.c.mpid)
-    .where(
-        mailboxes.c.due_at_ms <= bindparam("now_ms"),
-        or_(
-            mailboxes.c.lease_until_ms.is_(None),
-            mailboxes.c.lease_until_ms <= bindparam("now_ms"),
-        ),
-    )
+    select(mailboxes.c.mpid, mailboxes.c.delivered_sequence)
+    .where(mailboxes.c.output_id == bindparam("of_output"), *_is_due)
     .order_by(mailboxes.c.due_at_ms)
     .limit(1)
     .with_for_update(skip_locked=True)
@@ -254,7 +339,7 @@ _lease: Final = update(mailboxes).where(*_this_mailbox)
 _release: Final = (
     update(mailboxes)
     .where(*_this_mailbox, mailboxes.c.lease_token == bindparam("held_token"))
-    .values(lease_token=None, lease_until_ms=None)
+    .values(lease_token=None, lease_until_ms=None, delivered_sequence=bindparam("delivered"))
 )
 
 _forget_leases: Final = (
@@ -268,6 +353,7 @@ _is_waiting: Final = messages.c.state == literal_column("'waiting'")
 
 _waiting_of_mailbox: Final = (
     messages.c.workspace_id == bindparam("of_workspace"),
+    messages.c.output_id == bindparam("of_output"),
     messages.c.mpid == bindparam("of_mpid"),
     _is_waiting,
 )
@@ -276,12 +362,14 @@ _select_waiting: Final = (
     select(
         messages.c.id,
         messages.c.workspace_id,
+        messages.c.output_id,
         messages.c.mpid,
         messages.c.sequence,
         messages.c.event_id,
         messages.c.webhook_id,
         messages.c.body,
         messages.c.attempts,
+        messages.c.attempts_before,
         messages.c.enqueued_at_ms,
     )
     .where(*_waiting_of_mailbox)
@@ -289,8 +377,9 @@ _select_waiting: Final = (
     .limit(bindparam("most"))
 )
 
+# What was never tried is due at once, whatever the clock of its writer said.
 _first_due_ms: Final = (
-    select(messages.c.next_attempt_ms)
+    select(case((messages.c.attempts > 0, messages.c.next_attempt_ms), else_=_now_ms))
     .where(*_waiting_of_mailbox)
     .order_by(messages.c.sequence)
     .limit(1)
@@ -301,11 +390,7 @@ _set_due: Final = (
     update(mailboxes)
     .where(*_this_mailbox)
     # Null when nothing waits: no comparison with null holds, so that the other branch gives it on.
-    .values(
-        due_at_ms=case(
-            (_first_due_ms < bindparam("now_ms"), bindparam("now_ms")), else_=_first_due_ms
-        )
-    )
+    .values(due_at_ms=case((_first_due_ms < _now_ms, _now_ms), else_=_first_due_ms))
 )
 
 _insert_attempt: Final = insert(delivery_attempts)
@@ -326,6 +411,7 @@ _update_message: Final = (
 _select_of_events: Final = (
     select(
         messages.c.event_id,
+        messages.c.output_id,
         messages.c.state,
         messages.c.attempts,
         messages.c.last_status,

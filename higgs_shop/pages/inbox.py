@@ -65,6 +65,7 @@ def _render(selected: InboxRequest | None) -> str:
     if before is not None and not 0 < before < 2**53:
         before = None
     with parts().database.read() as connection:
+        webhook_urls = parts().webhook_urls(connection)
         found = list_requests(
             connection,
             parts().workspace_id,
@@ -78,7 +79,7 @@ def _render(selected: InboxRequest | None) -> str:
         requests=[_row(kept) for kept in found],
         selected=_row(selected) if selected else None,
         address=parts().inbox_address,
-        webhook_url=parts().output.url,
+        webhook_urls=webhook_urls,
         older_url=older_url,
     )
 

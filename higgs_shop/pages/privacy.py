@@ -18,8 +18,10 @@ def show() -> str:
     """What is tracked, and the choice."""
     with stepping() as step:
         step.screen_view("Privacy")
-    webhook_host = urlsplit(parts().output.url).hostname
-    return render_template("pages/privacy.html", webhook_host=webhook_host)
+    with parts().database.read() as connection:
+        urls = parts().webhook_urls(connection)
+    hosts = dict.fromkeys(urlsplit(url).hostname for url in urls)
+    return render_template("pages/privacy.html", webhook_hosts=list(hosts))
 
 
 @bp.post("/privacy/opt-out")

@@ -6,7 +6,7 @@ its profiles to itself; then the pages show what the store's own devices and eve
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from flask import Blueprint, abort, render_template, request, url_for
@@ -101,7 +101,7 @@ def show_profile(mpid: str) -> str:
         attributes=[{"name": name, "value": value} for name, value in attributes.items()],
         chapters=[_chapter(chapter) for chapter in chapters[:_MOST_CHAPTERS]],
         older_chapters=_earlier_chapters(number, chapters),
-        events=[_event(event, states.get(event.id)) for event in events[:_MOST_EVENTS]],
+        events=[_event(event, states.get(event.id, [])) for event in events[:_MOST_EVENTS]],
         older_events=_earlier_events(number, events),
         remote_url=parts().settings.idsync_url if _is_remote(workspace) else "",
         what_if=None if profile is None else _what_if(workspace, profile),
@@ -287,13 +287,13 @@ def _step(step: TakenStep) -> dict[str, Any]:
     return step_view(step.rule, step.text, step.mpids)
 
 
-def _event(event: LoggedEvent, message: outbox.MessageState | None) -> dict[str, Any]:
+def _event(event: LoggedEvent, messages: Sequence[outbox.MessageState]) -> dict[str, Any]:
     return {
         "event_type": event.event_type,
         "name": event.name,
         "logged_at_ms": event.logged_at_ms,
-        "sequence": message.sequence if message else None,
-        "delivery": delivery_of(event, message),
+        "sequence": messages[0].sequence if messages else None,
+        "delivery": delivery_of(event, messages),
         "data": event.data,
         "code_place": event.code_place,
         "is_copy": event.copied_from is not None,

@@ -6,7 +6,7 @@ own, and the fragment that the open bar fetches while deliveries are on their wa
 
 import linecache
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ _MOST_EVENTS_IN_BAR: Final = 10
 _MOST_CALLS: Final = 5
 _LINES_AROUND: Final = 2
 _PROJECT: Final = Path(__file__).parent.parent.parent
+_MOST_LEFT: Final = ("dead", "waiting", "delivered")
 _NO_DELIVERY: Final = {
     "state": "unattributed",
     "attempts": 0,
@@ -65,7 +66,7 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
     groups = _grouped(events[::-1], page)
     views = {
         name: [
-            _event(event, states.get(event.id), in_full=in_full or name != "before")
+            _event(event, states.get(event.id, []), in_full=in_full or name != "before")
             for event in group
         ]
         for name, group in groups.items()
@@ -168,17 +169,19 @@ def _users(connection: Connection, visit: Visit) -> list[Any]:
     return sorted(users, key=lambda user: (-user.last_seen_ms, user.mpid != visit.current_mpid))
 
 
-def _event(event: LoggedEvent, message: MessageState | None, *, in_full: bool) -> dict[str, Any]:
+def _event(
+    event: LoggedEvent, messages: Sequence[MessageState], *, in_full: bool
+) -> dict[str, Any]:
     """Only those of this page are shown in full in its bar: the others' data would double the page."""
     return {
         "event_type": event.event_type,
         "kind": "session" if event.event_type.startswith("session_") else event.event_type,
         "name": event.name,
         "logged_at_ms": event.logged_at_ms,
-        "sequence": message.sequence if message else None,
+        "sequence": messages[0].sequence if messages else None,
         "mpid": event.mpid,
         "mpid_short": short_mpid(event.mpid),
-        "delivery": delivery_of(event, message),
+        "delivery": delivery_of(event, messages),
         "data": event.data,
         "code_place": event.code_place,
         "in_full": in_full,
@@ -186,12 +189,15 @@ def _event(event: LoggedEvent, message: MessageState | None, *, in_full: bool) -
     }
 
 
-def delivery_of(event: LoggedEvent, message: MessageState | None) -> Mapping[str, Any]:
-    """How far an event has come, for the templates. Whose MPID is known and whose message is not there
-    is historical: it is kept and not sent on.
+def delivery_of(event: LoggedEvent, messages: Sequence[MessageState]) -> Mapping[str, Any]:
+    """How far an event has come at the output where most is left to do, for the templates.
+
+    Whose MPID is known and whose messages are not there is historical, or no output wants it: it is kept
+    and not sent on.
     """
-    if message is None:
+    if not messages:
         return _NO_DELIVERY if event.mpid is None else {**_NO_DELIVERY, "state": "kept"}
+    message = min(messages, key=lambda each: _MOST_LEFT.index(each.state))
     state: str = message.state
     if state == "waiting" and message.attempts:
         state = "retrying"

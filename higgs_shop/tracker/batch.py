@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from higgs_shop.database import JsonText
 from higgs_shop.identity_types import BATCH_NAMES
+from higgs_shop.outputs import OutputSettings
 from higgs_shop.version import __version__
 
 Channel = Literal["javascript", "server_to_server"]
@@ -57,6 +58,8 @@ class Origin:
             it, whose messages are batches of their own.
         passed_on: other members of the client's batch that a message hands on as they are.
         context: the client's `context`, to which ours is added.
+        device_stamp: the device's id, where there is one.
+        location: where the client was when it sent the batch, if it says.
     """
 
     channel: Channel
@@ -66,15 +69,18 @@ class Origin:
     source_request_id: str | None = None
     passed_on: Mapping[str, Any] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
+    device_stamp: str | None = None
+    location: Mapping[str, Any] | None = None
 
 
-def page_origin(session: SessionFacts, environment: str) -> Origin:
+def page_origin(session: SessionFacts, environment: str, device_stamp: str) -> Origin:
     """The origin of what the store's own pages log: a server tells what a browser did."""
     return Origin(
         channel="server_to_server",
         environment=environment,
         device_info={"platform": "web", "http_header_user_agent": session.user_agent},
         application_info={"application_name": "Higgs Shop", "application_version": __version__},
+        device_stamp=device_stamp,
     )
 
 
@@ -87,19 +93,21 @@ def event_json(event_type: str, data: str) -> JsonText:
 
 def batch_body(
     *,
-    event: str,
+    events: Sequence[str],
     person: Person,
     origin: Origin,
     sequence: int,
     session_sequence: int | None,
     received_at_ms: int,
     webhook_id: str,
+    settings: OutputSettings,
 ) -> bytes:
     """The bytes to send, on every attempt the same.
 
-    `event` is as `event_json` writes it, or empty for a batch without events. `context` carries
-    counters for whoever wants to check order and completeness: `mpid_sequence` counts a person's
-    messages from 1 without gaps; `session_sequence` a session's events, where the store counts them.
+    `events` are as `event_json` writes them, none for a batch without events; `settings` are the
+    output's. `context` carries counters for whoever wants to check order and completeness:
+    `mpid_sequence` counts a person's messages to this output from 1 without gaps; `session_sequence` a
+    session's events, where the store counts them.
     """
     counters = {"mpid_sequence": sequence}
     if session_sequence is not None:
@@ -120,9 +128,27 @@ def batch_body(
             for identity in person.identities
         ],
         "user_attributes": dict(person.attributes),
+        **origin.passed_on,
+        **_metadata(origin, settings),
+        "context": {**origin.context, **counters},
+        "system_notifications": [],
+    }
+    if settings.unique_id:
+        facts["unique_id"] = settings.unique_id
+    if settings.include_device_id and origin.device_stamp is not None:
+        facts["mp_deviceid"] = origin.device_stamp
+    if settings.include_batch_location and origin.location is not None:
+        facts["location"] = dict(origin.location)
+    told = events if settings.include_location else map(_without_location, events)
+    return f'{{"events":[{",".join(told)}],{compact_json(facts)[1:]}'.encode()
+
+
+def _metadata(origin: Origin, settings: OutputSettings) -> dict[str, Any]:
+    if not settings.include_metadata:
+        return {}
+    metadata: dict[str, dict[str, Any]] = {
         "device_info": dict(origin.device_info),
         "application_info": dict(origin.application_info),
-        **origin.passed_on,
         "source_info": {
             "channel": origin.channel,
             "partner": None,
@@ -130,10 +156,22 @@ def batch_body(
             "replay_job_id": None,
             "is_historical": False,
         },
-        "context": {**origin.context, **counters},
-        "system_notifications": [],
     }
-    return f'{{"events":[{event}],{compact_json(facts)[1:]}'.encode()
+    for name in settings.left_out_metadata:
+        member, _, inner = name.partition(".")
+        if inner:
+            metadata.get(member, {}).pop(inner, None)
+        else:
+            metadata.pop(member, None)
+    return metadata
+
+
+def _without_location(event: str) -> str:
+    if '"location"' not in event:
+        return event
+    read = json.loads(event)
+    read["data"].pop("location", None)
+    return compact_json(read)
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -175,7 +175,7 @@ class Tracker:
                     data_json,
                     at_ms,
                     log.session.last_sequence,
-                    page_origin(log.session.facts, self._environment),
+                    page_origin(log.session.facts, self._environment, log.device_stamp),
                 )
             )
         return True
@@ -217,7 +217,7 @@ class Tracker:
                     data_json,
                     row.logged_at_ms,
                     row.session_sequence,
-                    page_origin(session, self._environment),
+                    page_origin(session, self._environment, row.device_stamp),
                 )
             )
         hand_over(connection, workspace_id, attributed, self._clock())

@@ -9,7 +9,7 @@ from typing import Final, Protocol, Self
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import DatabaseBusy
-from higgs_shop.webhook_output.output import Delivery
+from higgs_shop.webhook_output.sender import Delivery
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
@@ -17,9 +17,9 @@ _log = logging.getLogger(__name__)
 
 
 class DeliverDue(Protocol):
-    """One round of sending, as WebhookOutput.deliver_due is."""
+    """One round of sending, as Sender.deliver_due is."""
 
-    def __call__(self, now_ms: int, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
+    def __call__(self, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
         """Send what is due, one mailbox; empty when nothing was."""
 
 
@@ -32,15 +32,15 @@ class Forwarder:
     doubles from `poll_seconds` to 30 s.
 
     Args:
-        deliver_due: one round, e.g. of a WebhookOutput.
-        clock: the time that rounds and beats are given.
+        deliver_due: one round, e.g. of a Sender.
+        clock: the time that beats are given.
         beat: called with the time in milliseconds, at most every `beat_seconds`, to let others see that
             somebody forwards. With a slow receiver it comes later, by ten seconds and a deadline.
         senders: how many threads.
         poll_seconds: how long a sender sleeps at most: what comes due by time is found by polling.
         beat_seconds: see `beat`.
 
-    >>> with Forwarder(lambda now_ms, keep_going: [], clock=lambda: 0) as forwarder:
+    >>> with Forwarder(lambda *, keep_going: [], clock=lambda: 0) as forwarder:
     ...     forwarder.wake()
     """
 
@@ -116,7 +116,7 @@ class Forwarder:
             seen = self._wakes
             try:
                 self._beat_when_due()
-                found = bool(self._deliver_due(self._clock(), keep_going=self._keep_going))
+                found = bool(self._deliver_due(keep_going=self._keep_going))
                 failures = 0
             except Exception as error:  # noqa: BLE001 (whatever it was, the next may go well)
                 _log_failure(error)

@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again. Pure: a schedule, a count, a clock and a die go in.
+"""When a failed delivery is tried again. Pure: a schedule, a count, a status and a die go in.
 
 The schedule is that of Standard Webhooks: ten attempts over 75 h 35 min 5 s, each wait moved by up to
 20 % either way so that what failed together does not come back together.
@@ -27,25 +27,39 @@ SCHEDULE_SECONDS: Final = (
 )
 """How long is waited before each attempt; the first is made at once."""
 
+REFUSALS: Final = frozenset({400, 413, 422})
+"""Answers that say that this very message is wrong: it will hardly be right later."""
+
+REFUSED_SCHEDULE_SECONDS: Final = (0, 5, 5 * _MINUTE, 10 * _MINUTE, 20 * _MINUTE)
+"""A refused message holds up its person's others: five attempts in 35 minutes."""
+
+GONE: Final = 410
+"""The receiver wants nothing any more. Source: Standard Webhooks, "Status codes"."""
+
 JITTER: Final = 0.2
 # Thirty years: longer than any schedule, so that the clamp decides; and int() of endless digits is slow.
 _FOREVER_SECONDS: Final = 10**9
 
 
-def next_attempt_ms(
+def schedule_after(status_code: int | None, schedule_seconds: Sequence[float]) -> Sequence[float]:
+    """The schedule that holds after this answer: a refusal shortens what is left of it."""
+    if status_code not in REFUSALS:
+        return schedule_seconds
+    return [min(pair) for pair in zip(schedule_seconds, REFUSED_SCHEDULE_SECONDS, strict=False)]
+
+
+def next_wait_ms(
     schedule_seconds: Sequence[float],
     *,
     attempts_made: int,
-    now_ms: int,
     random: Callable[[], float],
     retry_after_ms: int | None = None,
 ) -> int | None:
-    """When the next attempt is due, or None when the schedule is used up.
+    """How long to wait before the next attempt, or None when the schedule is used up.
 
     Args:
         schedule_seconds: the wait before each attempt; its length is how many there are.
         attempts_made: how many have failed.
-        now_ms: when the last one ended.
         random: gives 0 ≤ x < 1.
         retry_after_ms: the wait that the receiver asked for. It is granted between once and twice the
             planned wait: a receiver may slow us down, but neither hurry nor park us.
@@ -53,10 +67,9 @@ def next_attempt_ms(
     if attempts_made >= len(schedule_seconds):
         return None
     planned_ms = schedule_seconds[attempts_made] * 1_000 * (1 - JITTER + 2 * JITTER * random())
-    wait_ms = planned_ms
-    if retry_after_ms is not None:
-        wait_ms = min(max(retry_after_ms, planned_ms), 2 * planned_ms)
-    return now_ms + round(wait_ms)
+    if retry_after_ms is None:
+        return round(planned_ms)
+    return round(min(max(retry_after_ms, planned_ms), 2 * planned_ms))
 
 
 def retry_after_ms(value: str | None, *, now_ms: int) -> int | None:

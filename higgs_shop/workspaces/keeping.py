@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from higgs_shop.mistakes import Mistake
-from higgs_shop.tables import events, metadata, profiles, workspaces
+from higgs_shop.tables import events, metadata, outputs, profiles, workspaces
 from higgs_shop.upsert import insert_or_ignore
 from higgs_shop.workspaces.errors import DefaultWorkspace, NoSuchWorkspace, WorkspaceRefused
 from higgs_shop.workspaces.workspace import (
@@ -89,6 +89,8 @@ def remove_workspace(connection: Connection, workspace_id: str) -> None:
     claim_workspace(connection, workspace_id)
     if connection.scalar(_LOCKED, {"id": workspace_id}) is None:
         raise NoSuchWorkspace(workspace_id)
+    # Nor may anybody give its outputs messages meanwhile: they hold the outputs, then lock mailboxes.
+    connection.execute(_OUTPUTS_LOCKED, {"id": workspace_id})
     _forget(connection, workspace_id)
     connection.execute(delete(workspaces).where(workspaces.c.id == workspace_id))
 
@@ -164,6 +166,9 @@ def _listed(row: Any) -> ListedWorkspace:
 
 
 _LOCKED: Final = select(workspaces.c.id).where(workspaces.c.id == bindparam("id")).with_for_update()
+_OUTPUTS_LOCKED: Final = (
+    select(outputs.c.id).where(outputs.c.workspace_id == bindparam("id")).with_for_update()
+)
 _NAMES: Final = select(workspaces.c.id).order_by(workspaces.c.id).limit(bindparam("most"))
 _LISTED: Final = select(
     *STORED,

@@ -19,7 +19,7 @@ from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.outbox import Draft, MessageState
 from higgs_shop.outgoing_http import Answer, OutgoingHttp
 from higgs_shop.tables import delivery_attempts
-from higgs_shop.webhook_output import BadSecret, Delivery, Forwarder, WebhookOutput, verify
+from higgs_shop.webhook_output import BadSecret, Delivery, Forwarder, Sender, verify
 from tests.network_faults import (
     BLACKHOLE,
     DRIP,
@@ -34,6 +34,7 @@ from tests.network_faults import (
     Reply,
     cut_after,
 )
+from tests.webhook_outputs import an_output
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ADA, BOB = 1001, 1002
@@ -77,25 +78,32 @@ def http() -> Iterator[OutgoingHttp]:
 
 
 @pytest.fixture
-def output(
-    database: Database, http: OutgoingHttp, clock: FakeClock, receiver: Receiver
-) -> WebhookOutput:
-    return an_output(database, http, clock, url=f"{receiver.url}/hook")
+def sender(database: Database, http: OutgoingHttp, clock: FakeClock, receiver: Receiver) -> Sender:
+    return a_sender(database, http, clock, url=f"{receiver.url}/hook")
 
 
-def an_output(
-    database: Database, http: OutgoingHttp, clock: Callable[[], int], **options: Any
-) -> WebhookOutput:
-    """An output whose waits are exactly those of the schedule."""
-    return WebhookOutput(
+def a_sender(
+    database: Database,
+    http: OutgoingHttp,
+    clock: Callable[[], int],
+    *,
+    url: str,
+    authorization: str = "",
+    **options: Any,
+) -> Sender:
+    """A sender whose waits are exactly those of the schedule, and an output that posts to the URL."""
+    an_output(database, url=url, authorization=authorization)
+    return Sender(
         database,
         http,
         **{
             "timeout_seconds": TIMEOUT_SECONDS,
             "clock": clock,
+            "inbox_address": "http://127.0.0.1:1/nobody",
             "secrets": [SECRET],
             "schedule_seconds": SCHEDULE_SECONDS,
             "random": lambda: 0.5,
+            "monotonic_seconds": lambda: clock() / 1_000,
             **options,
         },
     )
@@ -108,11 +116,13 @@ def body(mpid: int, sequence: int, webhook_id: str) -> bytes:
 
 def enqueue(database: Database, *mpids: int, now_ms: int) -> None:
     """One message for each MPID given; the event ids count on from the last one."""
+    output = an_output(database)
     with database.write() as connection:
         for mpid in mpids:
             outbox.enqueue(
                 connection,
                 workspace_id="default",
+                output_id=output.id,
                 mpid=mpid,
                 drafts=[Draft(mpid, partial(body, mpid))],
                 now_ms=now_ms,
@@ -122,7 +132,8 @@ def enqueue(database: Database, *mpids: int, now_ms: int) -> None:
 def state_of(database: Database, mpid: int) -> MessageState:
     """Where the newest message of an MPID stands."""
     with database.read() as connection:
-        return outbox.messages_of_events(connection, "default", [mpid])[mpid]
+        *_, newest = outbox.messages_of_events(connection, "default", [mpid])[mpid]
+    return newest
 
 
 def waiting(database: Database) -> int:
@@ -139,11 +150,11 @@ def test_a_request_carries_the_frozen_body_and_headers_that_others_can_verify(
     database: Database, http: OutgoingHttp, clock: FakeClock, receiver: Receiver
 ) -> None:
     enqueue(database, ADA, now_ms=clock())
-    output = an_output(
+    sender = a_sender(
         database, http, clock, url=f"{receiver.url}/hook?a=b", authorization="Bearer canary"
     )
 
-    (delivery,) = output.deliver_due(clock())
+    (delivery,) = sender.deliver_due()
 
     (request,) = receiver.requests
     message = delivery.message
@@ -162,10 +173,10 @@ def test_a_request_carries_the_frozen_body_and_headers_that_others_can_verify(
 
 @on_one_database
 def test_without_an_authorization_setting_there_is_no_such_header(
-    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
 ) -> None:
     enqueue(database, ADA, now_ms=clock())
-    output.deliver_due(clock())
+    sender.deliver_due()
 
     assert "authorization" not in receiver.requests[0].headers
 
@@ -173,13 +184,13 @@ def test_without_an_authorization_setting_there_is_no_such_header(
 @on_one_database
 def test_there_is_no_output_that_cannot_sign(database: Database, http: OutgoingHttp) -> None:
     with pytest.raises(BadSecret):
-        an_output(database, http, lambda: 0, url="http://127.0.0.1", secrets=[])
+        a_sender(database, http, lambda: 0, url="http://127.0.0.1", secrets=[])
     with pytest.raises(ValueError, match="at least one attempt"):
-        an_output(database, http, lambda: 0, url="http://127.0.0.1", schedule_seconds=[])
+        a_sender(database, http, lambda: 0, url="http://127.0.0.1", schedule_seconds=[])
 
 
-def test_nothing_due_is_nothing_sent(clock: FakeClock, output: WebhookOutput) -> None:
-    assert output.deliver_due(clock()) == []
+def test_nothing_due_is_nothing_sent(sender: Sender) -> None:
+    assert sender.deliver_due() == []
 
 
 @on_one_database
@@ -188,12 +199,12 @@ def test_2xx_is_success(
     database: Database,
     clock: FakeClock,
     receiver: Receiver,
-    output: WebhookOutput,
+    sender: Sender,
     status_code: int,
 ) -> None:
     receiver.script(Reply(status_code))
     enqueue(database, ADA, now_ms=clock())
-    output.deliver_due(clock())
+    sender.deliver_due()
 
     state = state_of(database, ADA)
     assert (state.state, state.last_status, state.attempts) == ("delivered", status_code, 1)
@@ -203,7 +214,7 @@ def test_2xx_is_success(
 # fmt: off
 FAILURES = [
     300, 301, 302, 303, 304, 307, 308,
-    400, 401, 403, 404, 408, 409, 410, 413, 422, 429,
+    400, 401, 403, 404, 408, 409, 413, 422, 429,
     500, 502, 503, 504, 599,
 ]
 # fmt: on
@@ -215,21 +226,22 @@ def test_anything_else_is_tried_again_and_a_redirect_is_never_followed(
     database: Database,
     clock: FakeClock,
     receiver: Receiver,
-    output: WebhookOutput,
+    sender: Sender,
     status_code: int,
 ) -> None:
     with Receiver() as elsewhere:
         receiver.script(Reply(status_code, {"Location": f"{elsewhere.url}/other"}))
         enqueue(database, ADA, now_ms=clock())
-        (failed,) = output.deliver_due(clock())
+        sender.deliver_due()
         assert elsewhere.connections == 0
 
-    due_ms = clock() + failed.attempt.duration_ms + 5_000
     state = state_of(database, ADA)
     assert (state.state, state.last_status, state.last_error) == ("waiting", status_code, None)
-    assert state.next_attempt_ms == due_ms
-    assert output.deliver_due(due_ms - 1) == []
-    (again,) = output.deliver_due(due_ms)
+    assert state.next_attempt_ms == clock() + 5_000
+    clock.advance(seconds=4.999)
+    assert sender.deliver_due() == []
+    clock.advance(seconds=0.001)
+    (again,) = sender.deliver_due()
     assert again.succeeded
 
 
@@ -251,28 +263,26 @@ def test_retry_after_is_honoured_between_once_and_twice_the_planned_wait(
     database: Database,
     clock: FakeClock,
     receiver: Receiver,
-    output: WebhookOutput,
+    sender: Sender,
     status_code: int,
     retry_after: str,
     wait_seconds: int,
 ) -> None:
     receiver.script(Reply(status_code, {"Retry-After": retry_after}))
     enqueue(database, ADA, now_ms=clock())
-    (delivery,) = output.deliver_due(clock())
+    (delivery,) = sender.deliver_due()
 
-    next_ms = delivery.attempt.next_attempt_ms
-    assert next_ms is not None
-    assert next_ms - clock() - delivery.attempt.duration_ms == wait_seconds * 1_000
+    assert delivery.attempt.wait_ms == wait_seconds * 1_000
 
 
 @on_one_database
 def test_every_attempt_has_its_own_time_and_the_same_id_and_bytes(
-    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
 ) -> None:
     receiver.script(Reply(500), Reply(500))
     enqueue(database, ADA, now_ms=clock())
     for wait_seconds in (60, 600, 0):
-        output.deliver_due(clock())
+        sender.deliver_due()
         clock.advance(seconds=wait_seconds)
 
     requests = receiver.requests
@@ -286,16 +296,16 @@ def test_every_attempt_has_its_own_time_and_the_same_id_and_bytes(
 
 
 def test_a_failure_in_the_middle_holds_back_what_follows_and_nothing_overtakes(
-    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
 ) -> None:
     receiver.script(Reply(200), Reply(200), Reply(503))
     enqueue(database, *[ADA] * 5, now_ms=clock())
 
-    first_round = output.deliver_due(clock())
+    first_round = sender.deliver_due()
     assert [each.succeeded for each in first_round] == [True, True, False]
-    assert output.deliver_due(clock()) == []
+    assert sender.deliver_due() == []
     clock.advance(seconds=60)
-    output.deliver_due(clock())
+    sender.deliver_due()
 
     assert sequences(receiver.requests) == [1, 2, 3, 3, 4, 5]
     assert waiting(database) == 0
@@ -303,7 +313,7 @@ def test_a_failure_in_the_middle_holds_back_what_follows_and_nothing_overtakes(
 
 @on_one_database
 def test_people_do_not_wait_for_each_other(
-    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
 ) -> None:
     def only_bob(request: Received) -> Reply:
         return Reply(200 if str(BOB) in request.body.decode() else 500)
@@ -311,7 +321,7 @@ def test_people_do_not_wait_for_each_other(
     receiver.answer = only_bob
     enqueue(database, ADA, BOB, ADA, BOB, now_ms=clock())
 
-    rounds = [output.deliver_due(clock()) for _ in range(3)]
+    rounds = [sender.deliver_due() for _ in range(3)]
 
     assert [[each.succeeded for each in deliveries] for deliveries in rounds] == [
         [False],
@@ -324,7 +334,7 @@ def test_a_message_that_nobody_wants_dies_is_kept_and_the_next_one_goes(
     database: Database,
     clock: FakeClock,
     receiver: Receiver,
-    output: WebhookOutput,
+    sender: Sender,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
 
@@ -334,11 +344,11 @@ def test_a_message_that_nobody_wants_dies_is_kept_and_the_next_one_goes(
 
     receiver.answer = not_the_first
     enqueue(database, ADA, ADA, now_ms=clock())
-    first = output.deliver_due(clock())[0].message
+    first = sender.deliver_due()[0].message
     for wait_seconds in (400, 4_000, 40_000):
         clock.advance(seconds=wait_seconds)
         with caplog.at_level(logging.WARNING):
-            while output.deliver_due(clock()):
+            while sender.deliver_due():
                 pass
 
     assert waiting(database) == 0
@@ -362,21 +372,21 @@ def test_attempts_are_never_counted_anew_after_a_restart(
     http: OutgoingHttp,
     clock: FakeClock,
     receiver: Receiver,
-    output: WebhookOutput,
+    sender: Sender,
 ) -> None:
     receiver.answer = lambda _: Reply(500)
     enqueue(database, ADA, now_ms=clock())
-    output.deliver_due(clock())
+    sender.deliver_due()
     for attempts in (2, 3, 4):
         clock.advance(seconds=10_000)
         restarted = Database(database_url)
-        (delivery,) = an_output(restarted, http, clock, url=output.url).deliver_due(clock())
+        (delivery,) = a_sender(restarted, http, clock, url=receiver.url).deliver_due()
         restarted.close()
         assert delivery.attempt.number == attempts
 
     assert state_of(database, ADA).state == "dead"
     clock.advance(seconds=10**6)
-    assert output.deliver_due(clock()) == []
+    assert sender.deliver_due() == []
 
 
 @on_one_database
@@ -396,18 +406,18 @@ def test_a_network_that_fails_loses_nothing_and_keeps_the_order(
         OutgoingHttp(deadline_seconds=HASTY_SECONDS, max_answer_bytes=100) as hasty_http,
     ):
         proxy.mode = mode
-        hasty = an_output(database, hasty_http, clock, url=proxy.url)
-        output = an_output(database, http, clock, url=proxy.url)
-        failed = hasty.deliver_due(clock()) + hasty.deliver_due(clock())
+        hasty = a_sender(database, hasty_http, clock, url=proxy.url)
+        sender = a_sender(database, http, clock, url=proxy.url)
+        failed = hasty.deliver_due() + hasty.deliver_due()
         for delivery in failed:
             assert (delivery.succeeded, delivery.attempt.status_code) == (False, None)
             assert delivery.attempt.error
         assert {each.message.mpid for each in failed} == {ADA, BOB}
-        assert output.deliver_due(clock()) == []
+        assert sender.deliver_due() == []
 
         proxy.mode = PASS
         clock.advance(seconds=60)
-        assert len(output.deliver_due(clock()) + output.deliver_due(clock())) == 5
+        assert len(sender.deliver_due() + sender.deliver_due()) == 5
 
     assert_each_once_in_order(receiver.requests, {ADA: 3, BOB: 2})
 
@@ -430,9 +440,9 @@ def test_a_url_that_can_never_be_reached_is_an_outcome_too(
     database: Database, http: OutgoingHttp, clock: FakeClock
 ) -> None:
     enqueue(database, ADA, now_ms=clock())
-    output = an_output(database, http, clock, url="http://" + "a" * 300)
+    sender = a_sender(database, http, clock, url="http://" + "a" * 300)
 
-    (delivery,) = output.deliver_due(clock())
+    (delivery,) = sender.deliver_due()
 
     assert delivery.attempt.error
     assert delivery.attempt.state == "waiting"
@@ -442,7 +452,7 @@ def test_dying_between_sending_and_recording_sends_the_same_bytes_again(
     database: Database,
     clock: FakeClock,
     receiver: Receiver,
-    output: WebhookOutput,
+    sender: Sender,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     enqueue(database, ADA, ADA, now_ms=clock())
@@ -451,13 +461,13 @@ def test_dying_between_sending_and_recording_sends_the_same_bytes_again(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("higgs_shop.webhook_output.output.record", killed)
+        patch.setattr("higgs_shop.webhook_output.sender.record", killed)
         with pytest.raises(SystemExit):
-            output.deliver_due(clock())
-    assert output.deliver_due(clock()) == [], "still leased"
+            sender.deliver_due()
+    assert sender.deliver_due() == [], "still leased"
 
     clock.advance(seconds=60)
-    again = output.deliver_due(clock())
+    again = sender.deliver_due()
 
     assert [each.attempt.number for each in again] == [1, 1]
     assert sequences(receiver.requests) == [1, 2, 1, 2]
@@ -470,7 +480,7 @@ def test_a_busy_database_is_asked_again_rather_than_sending_twice(
     database: Database,
     clock: FakeClock,
     receiver: Receiver,
-    output: WebhookOutput,
+    sender: Sender,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     enqueue(database, ADA, now_ms=clock())
@@ -481,8 +491,8 @@ def test_a_busy_database_is_asked_again_rather_than_sending_twice(
             raise error
         return outbox.record(*arguments, **options)
 
-    monkeypatch.setattr("higgs_shop.webhook_output.output.record", busy_at_first)
-    output.deliver_due(clock())
+    monkeypatch.setattr("higgs_shop.webhook_output.sender.record", busy_at_first)
+    sender.deliver_due()
 
     assert state_of(database, ADA).state == "delivered"
     assert len(receiver.requests) == 1
@@ -492,7 +502,7 @@ def test_a_sender_that_comes_back_late_cannot_undo_what_another_recorded(
     database: Database,
     clock: FakeClock,
     receiver: Receiver,
-    output: WebhookOutput,
+    sender: Sender,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The first answer takes so long that the lease runs out and a second sender delivers."""
@@ -501,13 +511,13 @@ def test_a_sender_that_comes_back_late_cannot_undo_what_another_recorded(
         if request.number > 1:
             return Reply(200)
         clock.advance(seconds=60)
-        assert [each.succeeded for each in output.deliver_due(clock())] == [True]
+        assert [each.succeeded for each in sender.deliver_due()] == [True]
         return Reply(500)
 
     receiver.answer = late
     enqueue(database, ADA, now_ms=clock())
     with caplog.at_level(logging.WARNING):
-        output.deliver_due(clock())
+        sender.deliver_due()
 
     state = state_of(database, ADA)
     assert (state.state, state.attempts) == ("delivered", 1)
@@ -517,19 +527,19 @@ def test_a_sender_that_comes_back_late_cannot_undo_what_another_recorded(
 
 @on_one_database
 def test_stopping_gives_back_unsent_what_is_left(
-    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
 ) -> None:
     enqueue(database, *[ADA] * 5, now_ms=clock())
 
-    sent = output.deliver_due(clock(), keep_going=lambda: len(receiver.requests) < 2)
+    sent = sender.deliver_due(keep_going=lambda: len(receiver.requests) < 2)
 
     assert [each.message.sequence for each in sent] == [1, 2]
-    assert [each.message.sequence for each in output.deliver_due(clock())] == [3, 4, 5]
+    assert [each.message.sequence for each in sender.deliver_due()] == [3, 4, 5]
 
 
 @on_one_database
 def test_a_round_ends_long_before_its_lease_does(
-    database: Database, clock: FakeClock, receiver: Receiver, output: WebhookOutput
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
 ) -> None:
     """Answers that take four seconds each: after ten seconds the rest waits for the next round."""
 
@@ -540,8 +550,8 @@ def test_a_round_ends_long_before_its_lease_does(
     receiver.answer = slow
     enqueue(database, *[ADA] * 5, now_ms=clock())
 
-    assert [each.message.sequence for each in output.deliver_due(clock())] == [1, 2, 3]
-    assert [each.message.sequence for each in output.deliver_due(clock())] == [4, 5]
+    assert [each.message.sequence for each in sender.deliver_due()] == [1, 2, 3]
+    assert [each.message.sequence for each in sender.deliver_due()] == [4, 5]
 
 
 @on_one_database
@@ -559,9 +569,9 @@ def test_an_error_that_nobody_foresaw_does_not_forget_what_was_delivered(
     transport = httpx.MockTransport(lambda request: httpx.Response(204, request=request))
     enqueue(database, ADA, ADA, now_ms=clock())
     with Broken(deadline_seconds=1, max_answer_bytes=100, transport=transport) as http:
-        output = an_output(database, http, clock, url="http://receiver.example")
+        sender = a_sender(database, http, clock, url="http://receiver.example")
         with pytest.raises(RuntimeError, match="foresaw"):
-            output.deliver_due(clock())
+            sender.deliver_due()
 
     assert waiting(database) == 1
     assert outbox.forget_leases(database) == 0, "given back"
@@ -575,16 +585,16 @@ def test_the_forwarder_delivers_all_of_it_in_order_through_a_receiver_that_often
     receiver.answer = lambda request: Reply(503 if request.number % 3 == 0 else 200)
     done = threading.Event()
 
-    def deliver(now_ms: int, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
-        deliveries = output.deliver_due(now_ms, keep_going=keep_going)
+    def deliver(*, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
+        deliveries = sender.deliver_due(keep_going=keep_going)
         if shopped.is_set() and waiting(database) == 0:
             done.set()
         return deliveries
 
     now_ms = 1_700_000_000_000
-    output = an_output(database, http, lambda: now_ms, url=receiver.url, schedule_seconds=[0] * 50)
+    sender = a_sender(database, http, lambda: now_ms, url=receiver.url, schedule_seconds=[0] * 50)
     shopped = threading.Event()
-    with Forwarder(deliver, clock=lambda: now_ms + 60_000, poll_seconds=0.01) as forwarder:
+    with Forwarder(deliver, clock=lambda: now_ms, poll_seconds=0.01) as forwarder:
         for _ in range(10):
             enqueue(database, *people, now_ms=now_ms)
             forwarder.wake()

@@ -349,7 +349,7 @@ def test_the_environment_sends_nothing_through_a_proxy(
             identity_budget_seconds=LONG_BUDGET_SECONDS,
         )
         assert journeys.identity_state(store.browser().get("/about")) == "anonymous"
-        delivered = store.parts.output.deliver_due(store.clock())
+        delivered = store.parts.sender.deliver_due()
         assert [delivery.succeeded for delivery in delivered] == [True, True]
         assert len(receiver.requests) == 2
         assert all("authorization" not in request.headers for request in receiver.requests)

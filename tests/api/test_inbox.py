@@ -10,7 +10,8 @@ from higgs_shop import inbox, outbox
 from higgs_shop.database import Database
 from higgs_shop.inbox import InboxRequest
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.webhook_output import WebhookOutput, verify
+from higgs_shop.webhook_output import Sender, verify
+from tests.webhook_outputs import an_output
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TOKEN = "hook"
@@ -58,25 +59,27 @@ def test_what_the_webhook_output_sends_is_kept_and_found_valid(database: Databas
         post(database, body=request.read(), headers=list(request.headers.items()))
         return httpx.Response(204, request=request)
 
+    output = an_output(database)
     with database.write() as connection:
         outbox.enqueue(
             connection,
             workspace_id="default",
+            output_id=output.id,
             mpid=5,
             drafts=[outbox.Draft(1, body)],
             now_ms=NOW_MS,
         )
     transport = httpx.MockTransport(receive)
     with OutgoingHttp(deadline_seconds=5, max_answer_bytes=100, transport=transport) as http:
-        output = WebhookOutput(
+        sender = Sender(
             database,
             http,
             timeout_seconds=5,
             clock=lambda: NOW_MS,
-            url="http://127.0.0.1/inbox/hook",
+            inbox_address="http://127.0.0.1/inbox/hook",
             secrets=[SECRET],
         )
-        (delivery,) = output.deliver_due(NOW_MS)
+        (delivery,) = sender.deliver_due()
 
     (kept,) = listed(database)
     assert (kept.signature, kept.body) == ("valid", delivery.message.body)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
-from higgs_shop.webhook_output import WebhookOutput
+from higgs_shop.webhook_output import Sender
 from tests.api.conftest import OpenStore, Store
 
 PROJECT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def test_the_example_receiver_prints_each_event_and_checks_signatures(
         assert receiver.stdout.readline() == f"Listening on http://127.0.0.1:{port}/hook\n"
         store.browser().get("/about")
 
-        delivered = deliver_all(store.parts.output, store.clock())
+        delivered = deliver_all(store.parts.sender)
         printed = [receiver.stdout.readline().split(maxsplit=2) for _ in range(delivered)]
     finally:
         receiver.kill()
@@ -77,8 +77,8 @@ def test_the_example_receiver_prints_each_event_and_checks_signatures(
     assert printed == [[mpid, "1", "session_start\n"], [mpid, "2", "screen_view About\n"]]
 
 
-def deliver_all(output: WebhookOutput, now_ms: int) -> int:
+def deliver_all(sender: Sender) -> int:
     """Send everything that is due. Returns how many the receiver took."""
-    deliveries = output.deliver_due(now_ms)
+    deliveries = sender.deliver_due()
     assert all(delivery.succeeded for delivery in deliveries)
     return len(deliveries)

@@ -284,18 +284,23 @@ def upgrade() -> None:
     op.create_table(
         "mailboxes",
         sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("output_id", _ID, autoincrement=False, nullable=False),
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("last_sequence", sa.Integer(), nullable=False),
+        sa.Column("delivered_sequence", sa.Integer(), nullable=False),
         sa.Column("due_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("lease_token", sa.Text(), nullable=True),
         sa.Column("lease_until_ms", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("workspace_id", "mpid", name="pk_mailboxes"),
+        sa.PrimaryKeyConstraint("workspace_id", "output_id", "mpid", name="pk_mailboxes"),
     )
-    op.create_index("ix_mailboxes_due_at_ms", "mailboxes", ["due_at_ms"], unique=False)
+    op.create_index(
+        "ix_mailboxes_output_id_due_at_ms", "mailboxes", ["output_id", "due_at_ms"], unique=False
+    )
     op.create_table(
         "messages",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("output_id", _ID, nullable=False),
         sa.Column("mpid", sa.BigInteger(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("event_id", _ID, nullable=True),
@@ -303,6 +308,8 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("attempts_before", sa.Integer(), nullable=False),
+        sa.Column("replay_id", _ID, nullable=True),
         sa.Column("last_status", sa.Integer(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("enqueued_at_ms", sa.BigInteger(), nullable=False),
@@ -312,9 +319,26 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
+        "ix_messages_dead",
+        "messages",
+        ["output_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
+    )
+    op.create_index("ix_messages_output_id_id", "messages", ["output_id", "id"], unique=False)
+    op.create_index(
+        "ix_messages_replayed",
+        "messages",
+        ["replay_id", "state"],
+        unique=False,
+        sqlite_where=sa.text("replay_id IS NOT NULL"),
+        postgresql_where=sa.text("replay_id IS NOT NULL"),
+    )
+    op.create_index(
         "uq_messages_waiting",
         "messages",
-        ["workspace_id", "mpid", "sequence"],
+        ["workspace_id", "output_id", "mpid", "sequence"],
         unique=True,
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
@@ -344,6 +368,27 @@ def upgrade() -> None:
         "orders",
         ["workspace_id", "customer_id"],
         unique=False,
+    )
+    op.create_table(
+        "outputs",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
+        sa.Column("authorization", sa.Text(), nullable=False),
+        sa.Column("secrets", _JSON, nullable=False),
+        sa.Column("from_environment", _JSON, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("pause_reason", sa.Text(), nullable=False),
+        sa.Column("paused_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("is_full", sa.Boolean(), nullable=False),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.id"], name="fk_outputs_workspace_id"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_outputs"),
+        sa.UniqueConstraint("workspace_id", "name", name="uq_outputs_workspace_id_name"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "profile_identities",

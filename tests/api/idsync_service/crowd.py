@@ -170,7 +170,7 @@ def crowd(database: Database, seeds: Sequence[str]) -> list[Caller]:
             ).wsgi_app
         },
     )
-    aliasing = Aliasing(database, clock=fine_clock, is_sent=True, on_messages=lambda: None)
+    aliasing = Aliasing(database, clock=fine_clock, on_messages=lambda: None)
     transport = httpx.WSGITransport(service)
     return [
         Caller(

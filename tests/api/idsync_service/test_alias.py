@@ -78,9 +78,7 @@ def ask(database: Database, clock_ms: list[int], delay_ms: int) -> Ask:
 
 
 def carry_out(database: Database, clock_ms: list[int]) -> int:
-    aliasing = Aliasing(
-        database, clock=lambda: clock_ms[0], is_sent=False, on_messages=lambda: None
-    )
+    aliasing = Aliasing(database, clock=lambda: clock_ms[0], on_messages=lambda: None)
     return aliasing.carry_out_due()
 
 

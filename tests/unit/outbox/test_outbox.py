@@ -14,21 +14,30 @@ from sqlalchemy import Connection, event, insert, select
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outbox import Attempt, Backlog, Claim, Draft, Message, MessageState
+from higgs_shop.outputs import Output
 from higgs_shop.tables import delivery_attempts, mailboxes, messages, metadata
+from tests.webhook_outputs import an_output
 
 NOW_MS = 1_700_000_000_000
 LEASE_MS = 30_000
 ADA, BOB = 1001, 1002
 
 
+def at(now_ms: int) -> outbox.LeaseClock:
+    return lambda _connection: now_ms
+
+
 def body(sequence: int, webhook_id: str) -> bytes:
     return f"{sequence} {webhook_id}".encode()
 
 
-def enqueue(connection: Connection, mpid: int, event_id: int, *, now_ms: int = NOW_MS) -> Message:
+def enqueue(
+    connection: Connection, output: Output, mpid: int, event_id: int, *, now_ms: int = NOW_MS
+) -> Message:
     sequence = outbox.enqueue(
         connection,
         workspace_id="default",
+        output_id=output.id,
         mpid=mpid,
         drafts=[Draft(event_id, body)],
         now_ms=now_ms,
@@ -45,12 +54,15 @@ def enqueue(connection: Connection, mpid: int, event_id: int, *, now_ms: int = N
 
 def fill(database: Database, *mpids: int, now_ms: int = NOW_MS) -> list[Message]:
     """One message for each MPID given, in one transaction; event ids count from 1."""
+    output = an_output(database)
     with database.write() as connection:
-        return [enqueue(connection, mpid, at, now_ms=now_ms) for at, mpid in enumerate(mpids, 1)]
+        return [
+            enqueue(connection, output, mpid, at, now_ms=now_ms) for at, mpid in enumerate(mpids, 1)
+        ]
 
 
 def claim(database: Database, *, now_ms: int = NOW_MS, most: int = 50) -> Claim | None:
-    return outbox.claim_due(database, now_ms=now_ms, lease_ms=LEASE_MS, most=most)
+    return outbox.claim_due(database, clock=at(now_ms), lease_ms=LEASE_MS, most=most)
 
 
 def must_claim(database: Database, *, now_ms: int = NOW_MS, most: int = 50) -> Claim:
@@ -69,11 +81,11 @@ def delivered(message: Message, *, at_ms: int = NOW_MS) -> Attempt:
         duration_ms=7,
         started_at_ms=at_ms,
         state="delivered",
-        next_attempt_ms=None,
+        wait_ms=None,
     )
 
 
-def failed(message: Message, *, next_attempt_ms: int | None) -> Attempt:
+def failed(message: Message, *, wait_ms: int | None) -> Attempt:
     return Attempt(
         message_id=message.id,
         number=message.attempts + 1,
@@ -82,14 +94,15 @@ def failed(message: Message, *, next_attempt_ms: int | None) -> Attempt:
         answer="",
         duration_ms=7,
         started_at_ms=NOW_MS,
-        state="dead" if next_attempt_ms is None else "waiting",
-        next_attempt_ms=next_attempt_ms,
+        state="dead" if wait_ms is None else "waiting",
+        wait_ms=wait_ms,
     )
 
 
 def states(database: Database, *event_ids: int) -> dict[int, MessageState]:
     with database.read() as connection:
-        return outbox.messages_of_events(connection, "default", event_ids)
+        found = outbox.messages_of_events(connection, "default", event_ids)
+    return {event_id: message for event_id, (message,) in found.items()}
 
 
 def test_each_mpid_counts_its_messages_from_one(database: Database) -> None:
@@ -113,27 +126,30 @@ def test_the_body_is_made_once_from_sequence_and_webhook_id(database: Database) 
 
 
 def test_a_change_that_is_not_kept_leaves_no_message_and_no_gap(database: Database) -> None:
+    output = an_output(database)
     fill(database, ADA)
     with suppress(RuntimeError), database.write() as connection:
-        enqueue(connection, ADA, 2)
+        enqueue(connection, output, ADA, 2)
         raise RuntimeError("the order behind it was refused")
 
     assert [each.sequence for each in fill(database, ADA)] == [2]
     assert len(must_claim(database).messages) == 2
 
 
-def test_workspaces_count_apart(database: Database) -> None:
+def test_workspaces_and_outputs_count_apart(database: Database) -> None:
     with database.write() as connection:
-        for workspace_id in ("one", "other"):
+        for workspace_id, output_id in (("one", 1), ("other", 2), ("one", 3)):
             last_sequence = outbox.enqueue(
                 connection,
                 workspace_id=workspace_id,
+                output_id=output_id,
                 mpid=ADA,
                 drafts=[Draft(1, body), Draft(2, body)],
                 now_ms=NOW_MS,
             )
             assert last_sequence == 2
-        assert outbox.backlog(connection, "one") == Backlog(2, NOW_MS)
+        assert outbox.backlog(connection, "one") == Backlog(4, NOW_MS)
+        assert outbox.backlog(connection, "other") == Backlog(2, NOW_MS)
         assert outbox.messages_of_events(connection, "default", [1]) == {}
 
 
@@ -155,10 +171,11 @@ def test_numbers_follow_the_order_of_commits_and_a_claim_waits_for_nobody(
     database: Database,
 ) -> None:
     """A transaction takes a number and stays open: who comes later gets a later one, and waits."""
+    output = an_output(database)
     fill(database, ADA)
     with ThreadPoolExecutor(2) as pool:
         with database.write() as connection:
-            assert enqueue(connection, ADA, 2).sequence == 2
+            assert enqueue(connection, output, ADA, 2).sequence == 2
             later = pool.submit(fill, database, ADA)
             assert pool.submit(claim, database).result(timeout=10) is None
             assert not later.done()
@@ -208,7 +225,7 @@ def test_what_is_delivered_is_over_and_a_new_message_makes_the_mailbox_due_again
     claimed = must_claim(database)
     attempts = [delivered(each) for each in claimed.messages]
 
-    assert outbox.record(database, claimed, attempts, now_ms=NOW_MS + 7)
+    assert outbox.record(database, claimed, attempts, clock=at(NOW_MS + 7))
 
     assert claim(database, now_ms=NOW_MS + 10**9) is None
     fill(database, ADA, now_ms=NOW_MS + 10)
@@ -222,8 +239,8 @@ def test_what_failed_waits_for_its_time_and_all_behind_it_too(database: Database
     outbox.record(
         database,
         claimed,
-        [failed(claimed.messages[0], next_attempt_ms=NOW_MS + 5_000)],
-        now_ms=NOW_MS,
+        [failed(claimed.messages[0], wait_ms=5_000)],
+        clock=at(NOW_MS),
     )
 
     assert claim(database, now_ms=NOW_MS + 4_999) is None
@@ -236,9 +253,7 @@ def test_a_message_that_is_given_up_is_kept_and_the_next_ones_go_on(database: Da
     fill(database, ADA, ADA)
     claimed = must_claim(database)
 
-    outbox.record(
-        database, claimed, [failed(claimed.messages[0], next_attempt_ms=None)], now_ms=NOW_MS
-    )
+    outbox.record(database, claimed, [failed(claimed.messages[0], wait_ms=None)], clock=at(NOW_MS))
 
     assert [each.sequence for each in must_claim(database).messages] == [2]
     assert states(database, 1)[1].state == "dead"
@@ -252,7 +267,7 @@ def test_a_message_that_comes_while_its_mailbox_is_being_sent_is_due_afterwards(
     fill(database, ADA, now_ms=NOW_MS + 1)
 
     assert claim(database, now_ms=NOW_MS + 2) is None, "leased"
-    outbox.record(database, claimed, [delivered(claimed.messages[0])], now_ms=NOW_MS + 3)
+    outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS + 3))
 
     assert [each.sequence for each in must_claim(database, now_ms=NOW_MS + 3).messages] == [2]
 
@@ -261,7 +276,7 @@ def test_a_long_backlog_queues_behind_the_others_after_each_round(database: Data
     fill(database, ADA, ADA, ADA)
     fill(database, BOB, now_ms=NOW_MS + 1)
     claimed = must_claim(database, now_ms=NOW_MS + 2, most=1)
-    outbox.record(database, claimed, [delivered(claimed.messages[0])], now_ms=NOW_MS + 2)
+    outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS + 2))
 
     assert [must_claim(database, now_ms=NOW_MS + 2).mpid for _ in range(2)] == [BOB, ADA]
 
@@ -283,13 +298,13 @@ def test_who_lost_the_lease_can_no_longer_record_or_reschedule(database: Databas
     holder = must_claim(database, now_ms=late.until_ms)
 
     assert not outbox.record(
-        database, late, [failed(late.messages[0], next_attempt_ms=None)], now_ms=NOW_MS
+        database, late, [failed(late.messages[0], wait_ms=None)], clock=at(NOW_MS)
     )
     assert states(database, 1)[1].attempts == 0
     assert claim(database, now_ms=late.until_ms) is None, "still the holder's"
 
-    assert outbox.record(database, holder, [delivered(holder.messages[0])], now_ms=NOW_MS)
-    assert not outbox.record(database, late, [], now_ms=NOW_MS)
+    assert outbox.record(database, holder, [delivered(holder.messages[0])], clock=at(NOW_MS))
+    assert not outbox.record(database, late, [], clock=at(NOW_MS))
     with database.read() as connection:
         assert len(connection.execute(select(delivery_attempts)).all()) == 1
 
@@ -299,7 +314,7 @@ def test_a_lease_that_ran_out_but_nobody_took_still_holds(database: Database) ->
     slow = must_claim(database)
 
     assert outbox.record(
-        database, slow, [delivered(slow.messages[0])], now_ms=slow.until_ms + 1_000
+        database, slow, [delivered(slow.messages[0])], clock=at(slow.until_ms + 1_000)
     )
 
 
@@ -318,20 +333,26 @@ def test_a_claim_without_attempts_is_given_back_as_it_was(database: Database) ->
     fill(database, ADA)
     claimed = must_claim(database)
 
-    outbox.record(database, claimed, [], now_ms=NOW_MS)
+    outbox.record(database, claimed, [], clock=at(NOW_MS))
 
     assert must_claim(database).messages == claimed.messages
 
 
 def test_a_mailbox_that_turns_out_empty_is_no_longer_due(database: Database) -> None:
     """Somebody cleared its messages away: it must not be claimed over and over."""
+    output = an_output(database)
     with database.write() as connection:
         connection.execute(
             insert(mailboxes).values(
-                workspace_id="default", mpid=ADA, last_sequence=3, due_at_ms=NOW_MS
+                workspace_id="default",
+                output_id=output.id,
+                mpid=ADA,
+                last_sequence=3,
+                delivered_sequence=0,
+                due_at_ms=NOW_MS,
             )
         )
-    outbox.record(database, must_claim(database), [], now_ms=NOW_MS)
+    outbox.record(database, must_claim(database), [], clock=at(NOW_MS))
 
     assert claim(database) is None
 
@@ -342,8 +363,8 @@ def test_attempts_and_waits_survive_a_restart(database: Database, database_url: 
     outbox.record(
         database,
         claimed,
-        [failed(claimed.messages[0], next_attempt_ms=NOW_MS + 5_000)],
-        now_ms=NOW_MS,
+        [failed(claimed.messages[0], wait_ms=5_000)],
+        clock=at(NOW_MS),
     )
 
     restarted = Database(database_url)
@@ -364,12 +385,12 @@ def test_attempts_and_waits_survive_a_restart(database: Database, database_url: 
             delivered, ("delivered", 1, 204, None, None, NOW_MS + 7), id="delivered at its end"
         ),
         pytest.param(
-            lambda message: failed(message, next_attempt_ms=NOW_MS + 5_000),
+            lambda message: failed(message, wait_ms=5_000),
             ("waiting", 1, None, "receiver.example: no connection", NOW_MS + 5_000, None),
             id="to be tried again",
         ),
         pytest.param(
-            lambda message: failed(message, next_attempt_ms=None),
+            lambda message: failed(message, wait_ms=None),
             ("dead", 1, None, "receiver.example: no connection", None, None),
             id="given up",
         ),
@@ -380,21 +401,19 @@ def test_a_page_can_show_where_a_message_stands(
 ) -> None:
     (message,) = fill(database, ADA)
     if attempt:
-        outbox.record(database, must_claim(database), [attempt(message)], now_ms=NOW_MS)
+        outbox.record(database, must_claim(database), [attempt(message)], clock=at(NOW_MS))
 
     shown = states(database, 1, 2)
     assert list(shown) == [1], "event 2 has no message"
-    assert astuple(shown[1]) == (*expected, 1, message.webhook_id)
+    assert astuple(shown[1]) == (message.output_id, *expected, 1, message.webhook_id)
 
 
 def test_every_attempt_is_kept(database: Database) -> None:
     fill(database, ADA)
     first = must_claim(database)
-    outbox.record(
-        database, first, [failed(first.messages[0], next_attempt_ms=NOW_MS)], now_ms=NOW_MS
-    )
+    outbox.record(database, first, [failed(first.messages[0], wait_ms=0)], clock=at(NOW_MS))
     second = must_claim(database)
-    outbox.record(database, second, [delivered(second.messages[0])], now_ms=NOW_MS)
+    outbox.record(database, second, [delivered(second.messages[0])], clock=at(NOW_MS))
 
     with database.read() as connection:
         rows = connection.execute(
@@ -417,7 +436,7 @@ def test_the_backlog_counts_what_waits(database: Database) -> None:
     fill(database, ADA, ADA)
     fill(database, BOB, now_ms=NOW_MS - 9)
     claimed = must_claim(database)
-    outbox.record(database, claimed, [delivered(claimed.messages[0])], now_ms=NOW_MS)
+    outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS))
 
     with database.read() as connection:
         assert outbox.backlog(connection, "default") == Backlog(2, NOW_MS)
@@ -435,7 +454,7 @@ def test_nothing_in_the_loop_reads_a_whole_table(tmp_path: Path) -> None:
     event.listen(database.engine, "before_cursor_execute", remember)
     fill(database, ADA)
     claimed = must_claim(database)
-    outbox.record(database, claimed, [delivered(claimed.messages[0])], now_ms=NOW_MS)
+    outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS))
     states(database, 1)
     with database.read() as connection:
         outbox.backlog(connection, "default")
@@ -446,10 +465,16 @@ def test_nothing_in_the_loop_reads_a_whole_table(tmp_path: Path) -> None:
         plans = [
             row.detail
             for statement, parameters in searching
+            if "FROM workspaces" not in statement
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         ]
     database.close()
     assert len(searching) >= 8
-    assert not [plan for plan in plans if plan.startswith("SCAN")]
-    for index in ("ix_mailboxes_due_at_ms", "uq_messages_waiting", "ix_messages_workspace_id"):
+    # Outputs are read in full: there are as many as a person has set up.
+    assert {plan for plan in plans if plan.startswith("SCAN")} <= {"SCAN outputs"}
+    for index in (
+        "ix_mailboxes_output_id_due_at_ms",
+        "uq_messages_waiting",
+        "ix_messages_workspace_id",
+    ):
         assert any(index in plan for plan in plans), index

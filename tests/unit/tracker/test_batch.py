@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from higgs_shop.outputs import OutputSettings
 from higgs_shop.tracker import (
     Amounts,
     CustomEvent,
@@ -40,13 +41,14 @@ BALL = TrackedProduct("128743", "Beach Ball", "Balls", "Higgs", 850, quantity=3,
 
 def body(**changed: Any) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "event": event_json("screen_view", '{"screen_name":"Über uns"}'),
+        "events": [event_json("screen_view", '{"screen_name":"Über uns"}')],
         "person": Person(4711, [KnownIdentity("customerid", "C-1", 900)], {"name": "Ada"}),
-        "origin": page_origin(SESSION, "development"),
+        "origin": page_origin(SESSION, "development", "stamp-1"),
         "sequence": 7,
         "session_sequence": 3,
         "received_at_ms": 2_000,
         "webhook_id": "msg_1",
+        "settings": OutputSettings(),
     }
     return dict(json.loads(batch_body(**(arguments | changed))))
 
@@ -85,7 +87,7 @@ def test_a_body_says_where_its_event_comes_from() -> None:
 
 
 def test_a_batch_may_have_no_event() -> None:
-    assert body(event="")["events"] == []
+    assert body(events=[])["events"] == []
 
 
 def test_the_same_event_is_the_same_bytes() -> None:

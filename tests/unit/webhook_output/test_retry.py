@@ -4,7 +4,13 @@ import random
 
 import pytest
 
-from higgs_shop.webhook_output import SCHEDULE_SECONDS, next_attempt_ms, retry_after_ms
+from higgs_shop.webhook_output.retry import (
+    REFUSALS,
+    SCHEDULE_SECONDS,
+    next_wait_ms,
+    retry_after_ms,
+    schedule_after,
+)
 
 NOW_MS = 1_700_000_000_000
 NOW_AS_DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
@@ -15,14 +21,9 @@ def never_moved() -> float:
 
 
 def wait_ms(attempts_made: int, *, asked_ms: int | None = None) -> int | None:
-    at_ms = next_attempt_ms(
-        SCHEDULE_SECONDS,
-        attempts_made=attempts_made,
-        now_ms=NOW_MS,
-        random=never_moved,
-        retry_after_ms=asked_ms,
+    return next_wait_ms(
+        SCHEDULE_SECONDS, attempts_made=attempts_made, random=never_moved, retry_after_ms=asked_ms
     )
-    return None if at_ms is None else at_ms - NOW_MS
 
 
 def test_ten_attempts_over_75_hours_35_minutes_and_5_seconds() -> None:
@@ -37,11 +38,9 @@ def test_each_wait_is_inside_its_band_and_reaches_far_into_both_halves(
     for made, planned_seconds in enumerate(SCHEDULE_SECONDS):
         waits = []
         for _ in range(500):
-            at_ms = next_attempt_ms(
-                SCHEDULE_SECONDS, attempts_made=made, now_ms=NOW_MS, random=dice.random
-            )
-            assert at_ms is not None
-            waits.append(at_ms - NOW_MS)
+            wait = next_wait_ms(SCHEDULE_SECONDS, attempts_made=made, random=dice.random)
+            assert wait is not None
+            waits.append(wait)
         assert 800 * planned_seconds <= min(waits) <= 850 * planned_seconds
         assert 1_150 * planned_seconds <= max(waits) <= 1_200 * planned_seconds
 
@@ -89,3 +88,19 @@ def test_retry_after_is_seconds_or_a_date_and_else_nothing(
 ) -> None:
     assert retry_after_ms(value, now_ms=NOW_MS) == expected_ms
     assert retry_after_ms(NOW_AS_DATE, now_ms=NOW_MS) == 0
+
+
+@pytest.mark.parametrize("status_code", sorted(REFUSALS))
+def test_a_refusal_is_tried_five_times_in_35_minutes(status_code: int) -> None:
+    schedule = schedule_after(status_code, SCHEDULE_SECONDS)
+    assert len(schedule) == 5
+    assert sum(schedule) == 35 * 60 + 5
+
+
+@pytest.mark.parametrize("status_code", [None, 401, 404, 408, 409, 425, 429, 500, 503])
+def test_whatever_else_goes_wrong_has_the_whole_schedule(status_code: int | None) -> None:
+    assert schedule_after(status_code, SCHEDULE_SECONDS) == SCHEDULE_SECONDS
+
+
+def test_a_refusal_waits_no_longer_than_the_schedule_that_was_set() -> None:
+    assert schedule_after(422, (0, 1, 600)) == [0, 1, 300]

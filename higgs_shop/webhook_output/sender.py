@@ -7,6 +7,7 @@ the same bytes, so that a receiver can tell.
 
 import logging
 import random as random_module
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,14 +15,25 @@ from typing import Final
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database, DatabaseBusy
-from higgs_shop.outbox import Attempt, Claim, Message, State, claim_due, record
+from higgs_shop.outbox import Attempt, Claim, LeaseClock, Message, State, claim_due, record
 from higgs_shop.outgoing_http import Answer, OutgoingError, OutgoingHttp
+from higgs_shop.outputs import Output
 from higgs_shop.version import __version__
-from higgs_shop.webhook_output.retry import SCHEDULE_SECONDS, next_attempt_ms, retry_after_ms
+from higgs_shop.webhook_output.retry import (
+    GONE,
+    SCHEDULE_SECONDS,
+    next_wait_ms,
+    retry_after_ms,
+    schedule_after,
+)
 from higgs_shop.webhook_output.signature import sign
 
 USER_AGENT: Final = f"higgs-shop/{__version__}"
 MOST_ANSWER_CHARACTERS: Final = 2_048
+GAP_HEADER: Final = "higgs-shop-gap"
+"""Names the sequence numbers right before a message that were given up: `7-9`, or `7-7` for one."""
+
+_GONE_REASON: Final = "the receiver answered 410 Gone: it wants no more"
 # A lease covers starting POSTs, the last one's deadline, and room to record them on a busy machine.
 _ROUND_MS: Final = 10_000
 _ROOM_MS: Final = 10_000
@@ -44,17 +56,20 @@ class Delivery:
         return self.attempt.state == "delivered"
 
 
-class WebhookOutput:
-    """Posts what is due in the outbox to one URL, as JSON with Standard Webhooks headers.
+class Sender:
+    """Posts what is due in the outbox, to whatever output it is for, with Standard Webhooks headers.
 
     Args:
         http: does not follow redirects, and bounds each POST.
         timeout_seconds: that bound, the deadline that `http` was made with; leases outlast it.
-        url: where to.
-        secrets: signing secrets (`whsec_…`), at least one; each signs every message.
-        authorization: value of the Authorization header, or empty for none.
+        inbox_address: where an output without a URL posts.
+        secrets: signing secrets (`whsec_…`), at least one; each signs what an output without secrets of
+            its own sends.
+        clock: dates attempts and signatures.
+        lease_clock: the time of leases, and of what is due; by default `clock`.
         schedule_seconds: the wait before each attempt; its length is how many there are.
         random: gives 0 ≤ x < 1, for the jitter of retries.
+        monotonic_seconds: bounds a round, whatever happens to the clock.
     Raises: BadSecret for a secret that cannot sign, ValueError for an empty schedule.
     """
 
@@ -65,40 +80,48 @@ class WebhookOutput:
         *,
         timeout_seconds: float,
         clock: Clock,
-        url: str,
+        inbox_address: str,
         secrets: Sequence[str],
-        authorization: str = "",
+        lease_clock: LeaseClock | None = None,
         schedule_seconds: Sequence[float] = SCHEDULE_SECONDS,
         random: Callable[[], float] = random_module.random,
+        monotonic_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         if not schedule_seconds:
             raise ValueError("a schedule has at least one attempt")
         sign(secrets, webhook_id="", timestamp_seconds=0, body=b"")
-        self.url = url
         self._database = database
         self._http = http
         self._clock = clock
+        self._lease_clock: LeaseClock = lease_clock or (lambda _: clock())
         self._random = random
-        self._authorization = authorization
+        self._monotonic_seconds = monotonic_seconds
+        self._inbox_address = inbox_address
         self._secrets = tuple(secrets)
         self._schedule_seconds = tuple(schedule_seconds)
         self._lease_ms = _ROUND_MS + round(timeout_seconds * 1_000) + _ROOM_MS
+        self._last_output = 0
 
-    def deliver_due(
-        self, now_ms: int, *, keep_going: Callable[[], bool] = lambda: True
-    ) -> list[Delivery]:
+    def deliver_due(self, *, keep_going: Callable[[], bool] = lambda: True) -> list[Delivery]:
         """Send the messages of the mailbox that has been due for longest, and record how each went.
 
+        Outputs take turns. What pauses an output (410) is recorded with it.
+
         Args:
-            now_ms: a mailbox is due at or before it.
             keep_going: asked before each POST; at the first False, what is left is given back unsent.
         Returns: one Delivery a message, in sequence, at most one of them failed, and that one last;
             empty when nothing is due. A refused or silent receiver is an outcome, not an error.
         Raises: DatabaseBusy and SQLAlchemy's errors, when claiming or recording is impossible.
         """
-        claim = claim_due(self._database, now_ms=now_ms, lease_ms=self._lease_ms)
+        claim = claim_due(
+            self._database,
+            clock=self._lease_clock,
+            lease_ms=self._lease_ms,
+            after_output=self._last_output,
+        )
         if claim is None:
             return []
+        self._last_output = claim.output.id
         deliveries: list[Delivery] = []
         try:
             self._deliver(claim, deliveries, keep_going)
@@ -111,29 +134,36 @@ class WebhookOutput:
         self, claim: Claim, deliveries: list[Delivery], keep_going: Callable[[], bool]
     ) -> None:
         self._database.assert_not_writing()
-        last_start_ms = claim.until_ms - self._lease_ms + _ROUND_MS
+        last_start_seconds = self._monotonic_seconds() + _ROUND_MS / 1_000
+        delivered_sequence = claim.delivered_sequence
         for message in claim.messages:
-            if not keep_going() or self._clock() > last_start_ms:
+            if not keep_going() or self._monotonic_seconds() > last_start_seconds:
                 return
-            deliveries.append(Delivery(message, self._attempt(message)))
+            given_up = range(delivered_sequence + 1, message.sequence)
+            deliveries.append(Delivery(message, self._attempt(claim.output, message, given_up)))
             if not deliveries[-1].succeeded:
                 return
+            delivered_sequence = max(delivered_sequence, message.sequence)
 
-    def _attempt(self, message: Message) -> Attempt:
+    def _attempt(self, output: Output, message: Message, given_up: range) -> Attempt:
         started_at_ms = self._clock()
         try:
             answer = self._http.post(
-                self.url, content=message.body, headers=self._headers(message, started_at_ms)
+                output.settings.url or self._inbox_address,
+                content=message.body,
+                headers=self._headers(output, message, given_up, started_at_ms),
             )
         except OutgoingError as error:
             duration_ms = max(0, self._clock() - started_at_ms)
             return self._outcome(message, None, started_at_ms, duration_ms, error=str(error))
         return self._outcome(message, answer, started_at_ms, answer.duration_ms)
 
-    def _headers(self, message: Message, now_ms: int) -> dict[str, str]:
+    def _headers(
+        self, output: Output, message: Message, given_up: range, now_ms: int
+    ) -> dict[str, str]:
         timestamp_seconds = now_ms // 1_000
         signature = sign(
-            self._secrets,
+            output.secrets or self._secrets,
             webhook_id=message.webhook_id,
             timestamp_seconds=timestamp_seconds,
             body=message.body,
@@ -145,8 +175,10 @@ class WebhookOutput:
             "webhook-timestamp": str(timestamp_seconds),
             "webhook-signature": signature,
         }
-        if self._authorization:
-            headers["Authorization"] = self._authorization
+        if output.authorization:
+            headers["Authorization"] = output.authorization
+        if given_up:
+            headers[GAP_HEADER] = f"{given_up[0]}-{given_up[-1]}"
         return headers
 
     def _outcome(
@@ -159,29 +191,31 @@ class WebhookOutput:
         error: str | None = None,
     ) -> Attempt:
         number = message.attempts + 1
-        ended_at_ms = started_at_ms + duration_ms
+        status_code = answer.status_code if answer else None
         state: State = "delivered"
-        next_ms = None
-        if answer is None or not 200 <= answer.status_code < 300:
+        wait_ms = None
+        if status_code == GONE:
+            # The output is paused: when it goes on, this comes first.
+            state, wait_ms = "waiting", 0
+        elif status_code is None or not 200 <= status_code < 300:
             asked = answer.headers.get("Retry-After") if answer else None
-            next_ms = next_attempt_ms(
-                self._schedule_seconds,
-                attempts_made=number,
-                now_ms=ended_at_ms,
+            wait_ms = next_wait_ms(
+                schedule_after(status_code, self._schedule_seconds),
+                attempts_made=number - message.attempts_before,
                 random=self._random,
-                retry_after_ms=retry_after_ms(asked, now_ms=ended_at_ms),
+                retry_after_ms=retry_after_ms(asked, now_ms=started_at_ms + duration_ms),
             )
-            state = "dead" if next_ms is None else "waiting"
+            state = "dead" if wait_ms is None else "waiting"
         return Attempt(
             message_id=message.id,
             number=number,
-            status_code=answer.status_code if answer else None,
+            status_code=status_code,
             error=_storable(error) if error is not None else None,
             answer=_storable(answer.body.decode("utf-8", "replace")) if answer else "",
             duration_ms=duration_ms,
             started_at_ms=started_at_ms,
             state=state,
-            next_attempt_ms=next_ms,
+            wait_ms=wait_ms,
         )
 
     def _record(self, claim: Claim, deliveries: Sequence[Delivery]) -> None:
@@ -192,13 +226,23 @@ class WebhookOutput:
         return self._record_once(claim, attempts)
 
     def _record_once(self, claim: Claim, attempts: Sequence[Attempt]) -> None:
-        if not record(self._database, claim, attempts, now_ms=self._clock()):
+        is_gone = any(attempt.status_code == GONE for attempt in attempts)
+        is_recorded = record(
+            self._database,
+            claim,
+            attempts,
+            clock=self._lease_clock,
+            pause_because=_GONE_REASON if is_gone else None,
+        )
+        if not is_recorded:
             _log.warning(
                 "the lease on the mailbox of MPID %d ran out; %d attempts are not recorded",
                 claim.mpid,
                 len(attempts),
             )
             return
+        if is_gone:
+            _log.warning("output %s is paused: %s", claim.output.name, _GONE_REASON)
         for attempt in attempts:
             if attempt.state == "dead":
                 _log.warning(
