@@ -9,7 +9,6 @@ import httpcore
 import httpx
 import pytest
 
-from higgs_shop import outgoing_http
 from higgs_shop.outgoing_http import (
     AnswerTooLarge,
     BadUrl,
@@ -18,6 +17,7 @@ from higgs_shop.outgoing_http import (
     OutgoingError,
     OutgoingHttp,
     TimedOut,
+    client,
 )
 from tests.network_faults import Receiver
 
@@ -215,4 +215,4 @@ def test_the_pool_stands_where_this_version_of_httpx_keeps_it() -> None:
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    assert doctest.testmod(outgoing_http).failed == 0
+    assert doctest.testmod(client).failed == 0

@@ -1,0 +1,204 @@
+"""Posts bytes and reads the answer."""
+
+import functools
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Self, cast
+
+import certifi
+import httpx
+
+from higgs_shop.outgoing_http.deadline import Deadline
+from higgs_shop.outgoing_http.dialling import Dialler, DiallingTransport
+from higgs_shop.outgoing_http.errors import (
+    AnswerTooLarge,
+    BadUrl,
+    ConnectionLost,
+    NoConnection,
+    OutgoingError,
+    TimedOut,
+)
+from higgs_shop.outgoing_http.lookup import Lookup, Resolve, resolve
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, whatever its status; names of headers are found in any case."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+    duration_ms: int
+
+
+class OutgoingHttp:
+    """Posts bytes to a URL; safe to share between threads, and to carry over a fork.
+
+    Args:
+        deadline_seconds: for the whole call, waiting for a free connection included.
+        max_answer_bytes: a longer body raises AnswerTooLarge; no more than this is ever held.
+        transport: answers in the process instead of the network (httpx.WSGITransport,
+            httpx.MockTransport). It has no sockets, so the deadline cannot interrupt it.
+        max_connections: calls at once; who finds no place before the deadline gets TimedOut.
+        ssl_context: for a private certificate authority. By default, certifi's authorities.
+
+    >>> echo = httpx.MockTransport(lambda request: httpx.Response(200, content=request.content))
+    >>> with OutgoingHttp(deadline_seconds=1.5, max_answer_bytes=65_536, transport=echo) as http:
+    ...     answer = http.post("http://shop.example/", content=b"a quark", headers={})
+    >>> answer.status_code, answer.body
+    (200, b'a quark')
+    """
+
+    def __init__(
+        self,
+        *,
+        deadline_seconds: float,
+        max_answer_bytes: int,
+        transport: httpx.BaseTransport | None = None,
+        max_connections: int = 20,
+        ssl_context: ssl.SSLContext | None = None,
+        resolve: Resolve = resolve,
+        monotonic_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._deadline_seconds = deadline_seconds
+        self._max_answer_bytes = max_answer_bytes
+        self._transport = transport
+        self._max_connections = max_connections
+        self._ssl_context = ssl_context
+        self._resolve = resolve
+        self._monotonic_seconds = monotonic_seconds
+        self._deadline = Deadline(monotonic_seconds)
+        self._pools: dict[int, _Pool] = {}
+
+    def post(
+        self,
+        url: str,
+        *,
+        content: bytes,
+        headers: Mapping[str, str],
+        auth: httpx.Auth | None = None,
+    ) -> Answer:
+        """Post these bytes once and return the answer, whatever its status.
+
+        Raises: one of the OutgoingError tree (see errors.py), and nothing else.
+        """
+        started_seconds = self._monotonic_seconds()
+        self._deadline.start(self._deadline_seconds)
+        pool = self._pool_of_this_process()
+        with (
+            _in_our_words(),
+            pool.place(self._deadline),
+            pool.client.stream(
+                "POST", url, content=content, headers=headers, auth=auth
+            ) as response,
+        ):
+            return Answer(
+                status_code=response.status_code,
+                headers=response.headers,
+                body=self._read(response),
+                duration_ms=round((self._monotonic_seconds() - started_seconds) * 1000),
+            )
+
+    def close(self) -> None:
+        """Close the connections that this process holds open."""
+        pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
+            pool.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _pool_of_this_process(self) -> "_Pool":
+        # A forked child must not write into its parent's sockets, nor close them. setdefault lets
+        # one of two threads win without a lock, which could be held while another thread forks.
+        process_id = os.getpid()
+        return self._pools.get(process_id) or self._pools.setdefault(process_id, self._open())
+
+    def _open(self) -> "_Pool":
+        transport = self._transport or DiallingTransport(
+            Dialler(Lookup(self._resolve, self._deadline), self._deadline),
+            ssl_context=self._ssl_context or _ssl_context(),
+            max_connections=self._max_connections,
+        )
+        client = httpx.Client(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=self._deadline_seconds,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"Accept-Encoding": "identity", "User-Agent": "higgs-shop"},
+        )
+        return _Pool(client, threading.BoundedSemaphore(self._max_connections))
+
+    def _read(self, response: httpx.Response) -> bytes:
+        # The stream itself, since iter_raw() refuses an answer that a mock has already read.
+        stream = cast("httpx.SyncByteStream", response.stream)
+        body = bytearray()
+        for chunk in stream:
+            body += chunk
+            if len(body) > self._max_answer_bytes:
+                raise AnswerTooLarge(
+                    f"{response.url.host}: the answer has more than {self._max_answer_bytes} bytes"
+                )
+        return bytes(body)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """What one process sends with."""
+
+    client: httpx.Client
+    places: threading.BoundedSemaphore
+
+    @contextmanager
+    def place(self, deadline: Deadline) -> Iterator[None]:
+        # httpcore's own queue starts its time-out anew whenever two calls meet at one connection.
+        if not self.places.acquire(timeout=deadline.left_seconds()):
+            raise TimedOut("no connection became free before the deadline")
+        try:
+            yield
+        finally:
+            self.places.release()
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except OutgoingError:
+        raise
+    except httpx.TimeoutException as error:
+        raise TimedOut("no complete answer before the deadline") from error
+    except httpx.ConnectError as error:
+        raise NoConnection(f"no connection: {error}") from error
+    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        raise BadUrl(f"this cannot be sent: {error}") from error
+    except (httpx.HTTPError, OSError) as error:
+        raise ConnectionLost(
+            f"the connection broke before the answer was complete: {error}"
+        ) from error
+    except (httpx.InvalidURL, ValueError) as error:
+        raise BadUrl(f"this cannot be sent: {type(error).__name__}") from error
+
+
+@functools.cache  # reading the authorities takes longer than most calls
+def _ssl_context() -> ssl.SSLContext:
+    # Not ssl.create_default_context(), which would write session keys to SSLKEYLOGFILE.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(certifi.where())
+    return context

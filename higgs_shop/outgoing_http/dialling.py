@@ -1,0 +1,115 @@
+"""Connections that are dialled here, and whose every step ends with the call."""
+
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Any, Final
+
+import httpcore
+import httpx
+
+from higgs_shop.outgoing_http.deadline import Deadline
+from higgs_shop.outgoing_http.errors import BadUrl, NoConnection, TlsFailed
+from higgs_shop.outgoing_http.lookup import Lookup
+
+KEEPALIVE_SECONDS: Final = 5.0
+"""An idle connection is not used again after this: most servers keep theirs a little longer."""
+
+
+class Dialler(httpcore.NetworkBackend):
+    """Dials; no step may take longer than what is left of the call."""
+
+    def __init__(self, lookup: Lookup, deadline: Deadline) -> None:
+        self._lookup = lookup
+        self._deadline = deadline
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        if not 0 < port < 65_536:
+            raise BadUrl(f"{host}: no port has the number {port}")
+        addresses = self._lookup.addresses(host, port)
+        failure: Exception = NoConnection(f"{host} has no address")
+        for position, address in enumerate(addresses):
+            # An address that swallows packets must leave the next one its share of the time.
+            share_seconds = self._deadline.at_most(timeout) / (len(addresses) - position)
+            try:
+                stream = self._sockets.connect_tcp(
+                    address, port, share_seconds, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+            else:
+                return _Stream(stream, self._deadline)
+        raise failure
+
+
+class DiallingTransport(httpx.HTTPTransport):
+    """httpx's transport over a pool whose sockets know the deadline.
+
+    httpx has no public way to hand over a network backend; `_pool` is private, the version is
+    pinned, and a test fails when the attribute moves.
+    """
+
+    def __init__(
+        self, dialler: Dialler, *, ssl_context: ssl.SSLContext, max_connections: int
+    ) -> None:
+        super().__init__(verify=ssl_context, trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context,
+            max_connections=max_connections,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+            network_backend=dialler,
+        )
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection each of whose steps ends with the call."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._deadline.at_most(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # httpcore gives each piece the whole time-out anew, which a peer that reads slowly draws out.
+        connection: socket.socket = self._stream.get_extra_info("socket")
+        unsent = memoryview(buffer)
+        while unsent:
+            connection.settimeout(self._deadline.at_most(timeout))
+            try:
+                unsent = unsent[connection.send(unsent) :]
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout(error) from error
+            except OSError as error:
+                raise httpcore.WriteError(error) from error
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        try:
+            stream = self._stream.start_tls(
+                ssl_context, server_hostname, self._deadline.at_most(timeout)
+            )
+        except httpcore.ConnectError as error:
+            if isinstance(error.__cause__, ssl.SSLError):
+                raise TlsFailed(f"{server_hostname}: {error}") from error
+            raise
+        return _Stream(stream, self._deadline)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> object:
+        return self._stream.get_extra_info(info)
