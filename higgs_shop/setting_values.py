@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from higgs_shop.identity_types import DEFAULT_IDS, IDENTITY_TYPES
+from higgs_shop.networks import Network
 
 DATABASES: Final = ("sqlite", "postgresql")
 SIGNING_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 (the public part)
@@ -94,6 +95,20 @@ def endpoint_url(url: str) -> str:
     """An http or https URL to post to, taken as it is."""
     _http_url(url)
     return url
+
+
+def network(value: Any) -> Any:
+    """`10.0.0.0/8`, or one address for itself; anything but text is left to the type."""
+    if not isinstance(value, str):
+        return value
+    try:
+        interface = ipaddress.ip_interface(value)
+    except ValueError as error:
+        raise Refused(f"no network: {one_line(value)}; write one like 10.0.0.0/8") from error
+    within: Network = interface.network
+    if interface.ip != within.network_address:
+        raise Refused(f"{one_line(value)} is an address within a network; write {within}")
+    return within
 
 
 def is_loopback(host: str) -> bool:

@@ -7,8 +7,10 @@ anything: the secrets that a store makes for itself are in `instance_secrets.py`
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 import platformdirs
 from dotenv import dotenv_values
@@ -38,6 +40,7 @@ from higgs_shop.identity_settings import (
 )
 from higgs_shop.identity_types import DEFAULT_PRIORITY
 from higgs_shop.mistakes import Mistake, explained, mistakes_in
+from higgs_shop.networks import LOOPBACK, Network, Reach, written_address
 from higgs_shop.setting_values import (
     STRONG_SECRET_BYTES,
     Refused,
@@ -47,6 +50,7 @@ from higgs_shop.setting_values import (
     first_is_at_once,
     header_value,
     nearest,
+    network,
     not_yet,
     signing_secret,
     split_at_commas,
@@ -60,6 +64,10 @@ DEMO_SECRET: Final = "demo-web-secret"  # noqa: S105 (printed in the README, ref
 HostNames = Annotated[
     tuple[Annotated[str, Field(pattern=r"^(\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])$")], ...],
     Field(min_length=1),
+    BeforeValidator(split_at_commas),
+]
+Networks = Annotated[
+    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(network)], ...],
     BeforeValidator(split_at_commas),
 ]
 Waits = Annotated[
@@ -157,6 +165,12 @@ class Settings(IdentityRules):
         "",
         "signs cookies; empty: generated once and kept in the instance folder",
         allowed="at least 32 bytes in production, e.g. of `openssl rand -base64 48`",
+    )
+    permitted_networks: Networks = setting(
+        (),
+        "networks that are not public and may be sent to, e.g. `10.1.2.0/24,::1`; loopback needs no "
+        "permission in development",
+        allowed="networks like 10.0.0.0/8 or fd00::/8, separated by commas",
     )
     idsync_url: Annotated[str, AfterValidator(base_url)] = setting(
         "",
@@ -281,6 +295,11 @@ class Settings(IdentityRules):
         """Whether browsers reach this store over https: by itself, or by the proxy before it."""
         return self.production or self.tls
 
+    @property
+    def reach(self) -> Reach:
+        """Where the store may connect to."""
+        return _reach(self.environment, self.permitted_networks)
+
     @classmethod
     def load(
         cls, environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
@@ -307,6 +326,20 @@ class Settings(IdentityRules):
     def _with_a_remote_service(cls, url: str, info: ValidationInfo) -> str:
         if url and info.data.get("idsync_url") == "":
             raise Refused(f"the embedded service has its own; use it with {variable('idsync_url')}")
+        return url
+
+    @field_validator("idsync_url", "alias_url", "webhook_url")
+    @classmethod
+    def _within_reach(cls, url: str, info: ValidationInfo) -> str:
+        # Only what the URL itself tells, so that a start fails early; every address is checked
+        # again when it is dialled.
+        address = written_address(urlsplit(url).hostname or "")
+        if address is None or not {"environment", "permitted_networks"} <= info.data.keys():
+            return url
+        reach = _reach(info.data["environment"], info.data["permitted_networks"])
+        refusal = reach.refusal(address)
+        if refusal is not None:
+            raise Refused(refusal)
         return url
 
     @field_validator("idsync_key")
@@ -344,6 +377,10 @@ class Settings(IdentityRules):
             raise SettingsError(
                 [_line(mistake) for mistake in mistakes_in(cls, given, error)]
             ) from None
+
+
+def _reach(environment: str, permitted: tuple[Network, ...]) -> Reach:
+    return Reach(permitted if environment == "production" else (*permitted, *LOOPBACK))
 
 
 def _read(env_file: Path | None) -> dict[str, str]:

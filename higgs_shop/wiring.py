@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -37,6 +37,7 @@ from higgs_shop.idsync_service import (
 )
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
+from higgs_shop.networks import Reach
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.outputs import ensure_main_output, list_outputs
 from higgs_shop.settings import Settings, SettingsError, variable
@@ -180,11 +181,13 @@ def wire(
     identity_http = OutgoingHttp(
         deadline_seconds=settings.identity_budget_seconds * CALL_SHARE,
         max_answer_bytes=_MAX_ANSWER_BYTES,
+        reach=settings.reach,
         transport=identity_transport,
     )
     webhook_http = OutgoingHttp(
         deadline_seconds=settings.webhook_timeout_seconds,
         max_answer_bytes=_MAX_ANSWER_BYTES,
+        reach=_reach_with_inbox(settings),
         # Its own inbox is the one place that the store's certificate stands for.
         ssl_context=certificate.client_context()
         if certificate and not settings.webhook_url
@@ -382,6 +385,12 @@ def _own_address(settings: Settings) -> str:
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"{'https' if settings.tls else 'http'}://{host}:{settings.port}"
+
+
+def _reach_with_inbox(settings: Settings) -> Reach:
+    """An output without a URL posts to the store's own inbox: to this host at this port."""
+    host = urlsplit(_own_address(settings)).hostname or ""
+    return replace(settings.reach, own=(host, settings.port))
 
 
 def _log_user_change(previous: User | None, new: User) -> None:

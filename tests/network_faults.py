@@ -22,6 +22,11 @@ from typing import Final, Self
 
 import trustme
 
+from higgs_shop.networks import LOOPBACK, Reach
+
+THIS_MACHINE: Final = Reach(LOOPBACK)
+"""What a client needs to reach these."""
+
 
 @dataclass(frozen=True)
 class Received:

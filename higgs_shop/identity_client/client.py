@@ -72,6 +72,7 @@ _REFUSALS: Final[Mapping[int, type[Refused]]] = {
 
 _OUTGOING: Final[Mapping[type[outgoing_http.OutgoingError], type[IdentityError]]] = {
     outgoing_http.BadUrl: Misconfigured,
+    outgoing_http.NotPermitted: Misconfigured,
     outgoing_http.NoConnection: NoConnection,
     outgoing_http.TlsFailed: TlsFailed,
     outgoing_http.TimedOut: TimedOut,

@@ -3,7 +3,7 @@
     IdentityError               anything a call can raise
     ├─ InvalidRequest           no service could answer it: correct the request (also a ValueError)
     │  └─ NoCurrentUser         modify before anybody was identified: identify first
-    ├─ Misconfigured            the base URL or the key can never be sent: correct the settings
+    ├─ Misconfigured            base URL or key can never be sent, or not there: correct the settings
     ├─ OptedOut                 the person does not want this call: leave it
     ├─ RequestInProgress        another call for this device is under way: wait for its result
     ├─ NoAnswer                 try again later; __cause__ tells more
@@ -57,7 +57,10 @@ class NoCurrentUser(InvalidRequest):
 
 
 class Misconfigured(IdentityError):
-    """The base URL or the key can never be sent. Correct the settings; retrying does not help."""
+    """The base URL or the key can never be sent, or nothing may be sent there: correct the settings.
+
+    Retrying does not help.
+    """
 
     code = "misconfigured"
 

@@ -15,6 +15,7 @@ from typing import Self, cast
 import certifi
 import httpx
 
+from higgs_shop.networks import PUBLIC, Reach
 from higgs_shop.outgoing_http.deadline import Deadline
 from higgs_shop.outgoing_http.dialling import Dialler, DiallingTransport
 from higgs_shop.outgoing_http.errors import (
@@ -44,8 +45,10 @@ class OutgoingHttp:
     Args:
         deadline_seconds: for the whole call, waiting for a free connection included.
         max_answer_bytes: a longer body raises AnswerTooLarge; no more than this is ever held.
+        reach: where connections may go. By default, to the public internet and nowhere else.
         transport: answers in the process instead of the network (httpx.WSGITransport,
-            httpx.MockTransport). It has no sockets, so the deadline cannot interrupt it.
+            httpx.MockTransport). It has no sockets: there is no address to
+            refuse, and the deadline cannot interrupt it.
         max_connections: calls at once; who finds no place before the deadline gets TimedOut.
         ssl_context: for a private certificate authority. By default, certifi's authorities.
 
@@ -61,6 +64,7 @@ class OutgoingHttp:
         *,
         deadline_seconds: float,
         max_answer_bytes: int,
+        reach: Reach = PUBLIC,
         transport: httpx.BaseTransport | None = None,
         max_connections: int = 20,
         ssl_context: ssl.SSLContext | None = None,
@@ -69,6 +73,7 @@ class OutgoingHttp:
     ) -> None:
         self._deadline_seconds = deadline_seconds
         self._max_answer_bytes = max_answer_bytes
+        self._reach = reach
         self._transport = transport
         self._max_connections = max_connections
         self._ssl_context = ssl_context
@@ -131,7 +136,7 @@ class OutgoingHttp:
 
     def _open(self) -> "_Pool":
         transport = self._transport or DiallingTransport(
-            Dialler(Lookup(self._resolve, self._deadline), self._deadline),
+            Dialler(Lookup(self._resolve, self._deadline), self._reach, self._deadline),
             ssl_context=self._ssl_context or _ssl_context(),
             max_connections=self._max_connections,
         )

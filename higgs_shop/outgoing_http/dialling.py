@@ -1,4 +1,4 @@
-"""Connections that are dialled here, and whose every step ends with the call."""
+"""Connections that are dialled here, to permitted addresses only, and end with the call."""
 
 import socket
 import ssl
@@ -8,8 +8,9 @@ from typing import Any, Final
 import httpcore
 import httpx
 
+from higgs_shop.networks import Address, Reach
 from higgs_shop.outgoing_http.deadline import Deadline
-from higgs_shop.outgoing_http.errors import BadUrl, NoConnection, TlsFailed
+from higgs_shop.outgoing_http.errors import BadUrl, NoConnection, NotPermitted, TlsFailed
 from higgs_shop.outgoing_http.lookup import Lookup
 
 KEEPALIVE_SECONDS: Final = 5.0
@@ -17,10 +18,11 @@ KEEPALIVE_SECONDS: Final = 5.0
 
 
 class Dialler(httpcore.NetworkBackend):
-    """Dials; no step may take longer than what is left of the call."""
+    """Dials where it may; no step may take longer than what is left of the call."""
 
-    def __init__(self, lookup: Lookup, deadline: Deadline) -> None:
+    def __init__(self, lookup: Lookup, reach: Reach, deadline: Deadline) -> None:
         self._lookup = lookup
+        self._reach = reach
         self._deadline = deadline
         self._sockets = httpcore.SyncBackend()
 
@@ -34,20 +36,31 @@ class Dialler(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         if not 0 < port < 65_536:
             raise BadUrl(f"{host}: no port has the number {port}")
-        addresses = self._lookup.addresses(host, port)
+        addresses = self._permitted(host, port)
         failure: Exception = NoConnection(f"{host} has no address")
         for position, address in enumerate(addresses):
             # An address that swallows packets must leave the next one its share of the time.
             share_seconds = self._deadline.at_most(timeout) / (len(addresses) - position)
             try:
                 stream = self._sockets.connect_tcp(
-                    address, port, share_seconds, local_address, socket_options
+                    str(address), port, share_seconds, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
                 return _Stream(stream, self._deadline)
         raise failure
+
+    def _permitted(self, host: str, port: int) -> list[Address]:
+        # One address that is not permitted refuses them all: who answers the look-up could
+        # otherwise have the others fail.
+        addresses = self._lookup.addresses(host, port)
+        if (host.lower(), port) != self._reach.own:
+            for address in addresses:
+                refusal = self._reach.refusal(address)
+                if refusal is not None:
+                    raise NotPermitted(f"no connection to {host}: {refusal}")
+        return addresses
 
 
 class DiallingTransport(httpx.HTTPTransport):

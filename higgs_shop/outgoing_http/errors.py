@@ -2,6 +2,7 @@
 
     OutgoingError        anything that a call can raise
     ├─ BadUrl            URL or header that can never be sent: permanent, correct it
+    ├─ NotPermitted      an address that nothing may be sent to: nothing was sent
     ├─ NoConnection      nobody listens there, or the name is unknown: nothing was sent
     ├─ TlsFailed         the other side could not prove who it is: nothing was sent
     ├─ TimedOut          the deadline passed: it may have been received
@@ -18,6 +19,13 @@ class OutgoingError(Exception):
 
 class BadUrl(OutgoingError):
     """The URL or a header can never be sent. Trying again does not help."""
+
+
+class NotPermitted(OutgoingError):
+    """The host has an address that is neither public nor permitted. Nothing was sent.
+
+    The message names the host, the address and the setting that would permit it.
+    """
 
 
 class NoConnection(OutgoingError):

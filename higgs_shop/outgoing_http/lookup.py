@@ -1,12 +1,13 @@
 """From a host to its addresses, before the deadline."""
 
-import ipaddress
 import queue
 import socket
 import threading
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Final
 
+from higgs_shop.networks import Address
 from higgs_shop.outgoing_http.deadline import Deadline
 from higgs_shop.outgoing_http.errors import BadUrl, NoConnection, OutgoingError, TimedOut
 
@@ -30,26 +31,26 @@ class Lookup:
         self._deadline = deadline
         self._places = threading.BoundedSemaphore(_LOOKUPS_AT_ONCE)
 
-    def addresses(self, host: str, port: int) -> list[str]:
+    def addresses(self, host: str, port: int) -> list[Address]:
         """The addresses of a host, best first; those of an address are itself.
 
         Raises: BadUrl, NoConnection, TimedOut.
         """
         try:
-            return [str(ipaddress.ip_address(host))]
+            return [ip_address(host)]
         except ValueError:
             return self._look_up(host, port)
 
-    def _look_up(self, host: str, port: int) -> list[str]:
+    def _look_up(self, host: str, port: int) -> list[Address]:
         # getaddrinfo knows no time-out, so it runs beside the call. The thread is a daemon: a name
         # server that never answers must not keep the process from ending.
         if not self._places.acquire(timeout=self._deadline.left_seconds()):
             raise TimedOut(f"too many names are being looked up; {host} had to wait too long")
-        found: queue.SimpleQueue[list[str] | OutgoingError] = queue.SimpleQueue()
+        found: queue.SimpleQueue[list[Address] | OutgoingError] = queue.SimpleQueue()
 
         def look_up() -> None:
             try:
-                found.put(self._resolve(host, port))
+                found.put([ip_address(address) for address in self._resolve(host, port)])
             except ValueError as error:
                 found.put(BadUrl(f"no host can have this name: {error}"))
             except OSError as error:

@@ -27,6 +27,7 @@ from tests.network_faults import (
     PASS,
     REFUSE,
     RESET,
+    THIS_MACHINE,
     FaultProxy,
     Mode,
     Received,
@@ -73,7 +74,9 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def http() -> Iterator[OutgoingHttp]:
-    with OutgoingHttp(deadline_seconds=TIMEOUT_SECONDS, max_answer_bytes=65_536) as http:
+    with OutgoingHttp(
+        deadline_seconds=TIMEOUT_SECONDS, max_answer_bytes=65_536, reach=THIS_MACHINE
+    ) as http:
         yield http
 
 
@@ -245,6 +248,26 @@ def test_anything_else_is_tried_again_and_a_redirect_is_never_followed(
     assert again.succeeded
 
 
+def test_a_receiver_that_may_not_be_reached_gets_nothing_until_it_is_permitted(
+    database: Database, http: OutgoingHttp, clock: FakeClock, receiver: Receiver
+) -> None:
+    enqueue(database, ADA, now_ms=clock())
+    with OutgoingHttp(deadline_seconds=TIMEOUT_SECONDS, max_answer_bytes=100) as public_only:
+        refused = a_sender(database, public_only, clock, url=receiver.url).deliver_due()
+    assert receiver.connections == 0
+    state = state_of(database, ADA)
+    assert (state.state, state.last_status) == ("waiting", None)
+    assert state.last_error == (
+        "no connection to 127.0.0.1: 127.0.0.1 is in 127.0.0.0/8 (loopback), "
+        "where nothing is sent unless HIGGS_SHOP_PERMITTED_NETWORKS lists it"
+    )
+
+    clock.advance(seconds=refused[0].attempt.duration_ms / 1_000 + 5)
+    (delivered,) = a_sender(database, http, clock, url=receiver.url).deliver_due()
+    assert delivered.succeeded
+    assert sequences(receiver.requests) == [1]
+
+
 @on_one_database
 @pytest.mark.parametrize("status_code", [429, 503])
 @pytest.mark.parametrize(
@@ -403,7 +426,9 @@ def test_a_network_that_fails_loses_nothing_and_keeps_the_order(
     enqueue(database, ADA, BOB, ADA, BOB, ADA, now_ms=clock())
     with (
         FaultProxy(receiver.address) as proxy,
-        OutgoingHttp(deadline_seconds=HASTY_SECONDS, max_answer_bytes=100) as hasty_http,
+        OutgoingHttp(
+            deadline_seconds=HASTY_SECONDS, max_answer_bytes=100, reach=THIS_MACHINE
+        ) as hasty_http,
     ):
         proxy.mode = mode
         hasty = a_sender(database, hasty_http, clock, url=proxy.url)

@@ -37,6 +37,7 @@ from tests.network_faults import (
     JUNK,
     REFUSE,
     RESET,
+    THIS_MACHINE,
     FaultProxy,
     Mode,
     Receiver,
@@ -63,13 +64,15 @@ ACTIONS = ("identify", "login", "logout", "search", "modify")
 @pytest.fixture
 def http() -> Iterator[OutgoingHttp]:
     """So patient that only what is meant to fail does, however busy the machine."""
-    with OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=65_536) as http:
+    with OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=65_536, reach=THIS_MACHINE) as http:
         yield http
 
 
 @pytest.fixture
 def impatient() -> Iterator[OutgoingHttp]:
-    with OutgoingHttp(deadline_seconds=DEADLINE_SECONDS, max_answer_bytes=65_536) as http:
+    with OutgoingHttp(
+        deadline_seconds=DEADLINE_SECONDS, max_answer_bytes=65_536, reach=THIS_MACHINE
+    ) as http:
         yield http
 
 
@@ -247,7 +250,10 @@ def test_a_service_that_cannot_prove_who_it_is_learns_nothing(
     with (
         Receiver(ssl_context=served) as service,
         OutgoingHttp(
-            deadline_seconds=30.0, max_answer_bytes=65_536, ssl_context=trusting(authority)
+            deadline_seconds=30.0,
+            max_answer_bytes=65_536,
+            ssl_context=trusting(authority),
+            reach=THIS_MACHINE,
         ) as http,
     ):
         with pytest.raises(TlsFailed):
@@ -259,6 +265,15 @@ def test_a_service_that_speaks_no_tls_learns_nothing(http: OutgoingHttp, service
     with pytest.raises(TlsFailed):
         client_of(service.url.replace("http:", "https:"), http).identify(DEVICE)
     assert service.requests == []
+
+
+def test_a_service_that_may_not_be_reached_is_a_matter_for_the_settings(service: Receiver) -> None:
+    with (
+        OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=65_536) as public_only,
+        pytest.raises(Misconfigured, match="HIGGS_SHOP_PERMITTED_NETWORKS"),
+    ):
+        client_of(service.url, public_only).identify(DEVICE)
+    assert service.connections == 0
 
 
 def test_a_host_that_cannot_exist_is_a_matter_for_the_settings(http: OutgoingHttp) -> None:

@@ -31,6 +31,7 @@ from tests.network_faults import (
     PASS,
     REFUSE,
     RESET,
+    THIS_MACHINE,
     FaultProxy,
     Mode,
     Received,
@@ -48,13 +49,17 @@ MOST_BYTES = 100_000
 @pytest.fixture
 def http() -> Iterator[OutgoingHttp]:
     """So patient that only what is meant to fail does, however busy the machine."""
-    with OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=MOST_BYTES) as http:
+    with OutgoingHttp(
+        deadline_seconds=30.0, max_answer_bytes=MOST_BYTES, reach=THIS_MACHINE
+    ) as http:
         yield http
 
 
 @pytest.fixture
 def impatient() -> Iterator[OutgoingHttp]:
-    with OutgoingHttp(deadline_seconds=DEADLINE_SECONDS, max_answer_bytes=MOST_BYTES) as http:
+    with OutgoingHttp(
+        deadline_seconds=DEADLINE_SECONDS, max_answer_bytes=MOST_BYTES, reach=THIS_MACHINE
+    ) as http:
         yield http
 
 
@@ -195,7 +200,9 @@ def test_no_more_calls_run_at_once_than_agreed(receiver: Receiver) -> None:
 
     receiver.answer = answer
     with (
-        OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=10, max_connections=2) as http,
+        OutgoingHttp(
+            deadline_seconds=30.0, max_answer_bytes=10, max_connections=2, reach=THIS_MACHINE
+        ) as http,
         ThreadPoolExecutor(8) as threads,
     ):
         answers = list(
@@ -210,7 +217,10 @@ def test_who_finds_no_free_connection_gives_up_at_the_deadline(receiver: Receive
     receiver.hold()
     with (
         OutgoingHttp(
-            deadline_seconds=DEADLINE_SECONDS, max_answer_bytes=10, max_connections=1
+            deadline_seconds=DEADLINE_SECONDS,
+            max_answer_bytes=10,
+            max_connections=1,
+            reach=THIS_MACHINE,
         ) as http,
         ThreadPoolExecutor(8) as threads,
         in_time(),
@@ -263,7 +273,12 @@ def authority() -> trustme.CA:
 
 
 def patient(ssl_context: ssl.SSLContext) -> OutgoingHttp:
-    return OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=MOST_BYTES, ssl_context=ssl_context)
+    return OutgoingHttp(
+        deadline_seconds=30.0,
+        max_answer_bytes=MOST_BYTES,
+        ssl_context=ssl_context,
+        reach=THIS_MACHINE,
+    )
 
 
 def test_a_private_authority_can_be_trusted(authority: trustme.CA) -> None:
@@ -286,7 +301,7 @@ def test_an_unknown_authority_is_refused_whatever_the_environment_says(
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with (
         Receiver(ssl_context=serving(authority.issue_cert("127.0.0.1"))) as receiver,
-        OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=10) as http,
+        OutgoingHttp(deadline_seconds=30.0, max_answer_bytes=10, reach=THIS_MACHINE) as http,
     ):
         with pytest.raises(TlsFailed):
             http.post(receiver.url, content=b"{}", headers={})

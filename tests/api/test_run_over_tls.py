@@ -15,6 +15,7 @@ import pytest
 from higgs_shop.outgoing_http import OutgoingHttp, TlsFailed
 from tests.api.conftest import PRODUCTION, OpenStore
 from tests.browser.store_process import StoreProcess
+from tests.network_faults import THIS_MACHINE
 
 PATIENCE_SECONDS = 60
 
@@ -62,7 +63,9 @@ def test_it_is_known_by_its_certificate(store: StoreProcess, web: httpx.Client, 
 
 def test_it_is_trusted_by_nobody_who_was_not_asked_to(store: StoreProcess) -> None:
     with (
-        OutgoingHttp(deadline_seconds=PATIENCE_SECONDS, max_answer_bytes=10) as http,
+        OutgoingHttp(
+            deadline_seconds=PATIENCE_SECONDS, max_answer_bytes=10, reach=THIS_MACHINE
+        ) as http,
         pytest.raises(TlsFailed),
     ):
         http.post(f"{store.address}/inbox/x", content=b"", headers={})

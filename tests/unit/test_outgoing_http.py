@@ -19,7 +19,7 @@ from higgs_shop.outgoing_http import (
     TimedOut,
     client,
 )
-from tests.network_faults import Receiver
+from tests.network_faults import THIS_MACHINE, Receiver
 
 URL = "http://service.example/path"
 
@@ -88,7 +88,10 @@ def test_every_error_ends_in_one_tree(raised: Exception, expected: type[Outgoing
     ],
 )
 def test_a_url_that_can_never_be_sent_is_a_permanent_error(url: str) -> None:
-    with OutgoingHttp(deadline_seconds=1.0, max_answer_bytes=10) as http, pytest.raises(BadUrl):
+    with (
+        OutgoingHttp(deadline_seconds=1.0, max_answer_bytes=10, reach=THIS_MACHINE) as http,
+        pytest.raises(BadUrl),
+    ):
         http.post(url, content=b"", headers={})
 
 
@@ -96,7 +99,7 @@ def test_a_url_that_can_never_be_sent_is_a_permanent_error(url: str) -> None:
 def test_a_header_that_can_never_be_sent_is_a_permanent_error(value: str) -> None:
     with (
         Receiver() as receiver,
-        OutgoingHttp(deadline_seconds=1.0, max_answer_bytes=10) as http,
+        OutgoingHttp(deadline_seconds=1.0, max_answer_bytes=10, reach=THIS_MACHINE) as http,
     ):
         with pytest.raises(BadUrl):
             http.post(receiver.url, content=b"", headers={"X-Note": value})
@@ -164,7 +167,9 @@ def test_an_unknown_name_is_no_connection() -> None:
         raise OSError(-2, "Name or service not known")
 
     with (
-        OutgoingHttp(deadline_seconds=1.0, max_answer_bytes=10, resolve=unknown) as http,
+        OutgoingHttp(
+            deadline_seconds=1.0, max_answer_bytes=10, resolve=unknown, reach=THIS_MACHINE
+        ) as http,
         pytest.raises(NoConnection, match="Name or service not known"),
     ):
         http.post(URL, content=b"", headers={})
@@ -172,7 +177,9 @@ def test_an_unknown_name_is_no_connection() -> None:
 
 def test_a_name_without_addresses_is_no_connection() -> None:
     with (
-        OutgoingHttp(deadline_seconds=1.0, max_answer_bytes=10, resolve=lambda *_: []) as http,
+        OutgoingHttp(
+            deadline_seconds=1.0, max_answer_bytes=10, resolve=lambda *_: [], reach=THIS_MACHINE
+        ) as http,
         pytest.raises(NoConnection),
     ):
         http.post(URL, content=b"", headers={})
@@ -185,7 +192,9 @@ def test_a_name_server_that_never_answers_cannot_hold_up_a_call() -> None:
         answered.wait()
         return []
 
-    with OutgoingHttp(deadline_seconds=0.1, max_answer_bytes=10, resolve=never) as http:
+    with OutgoingHttp(
+        deadline_seconds=0.1, max_answer_bytes=10, resolve=never, reach=THIS_MACHINE
+    ) as http:
         try:
             for _ in range(6):  # more than may look up at once
                 with pytest.raises(TimedOut):
@@ -198,7 +207,10 @@ def test_the_next_address_is_tried_when_the_first_refuses() -> None:
     with (
         Receiver() as receiver,
         OutgoingHttp(
-            deadline_seconds=2.0, max_answer_bytes=10, resolve=lambda *_: ["::1", "127.0.0.1"]
+            deadline_seconds=2.0,
+            max_answer_bytes=10,
+            resolve=lambda *_: ["::1", "127.0.0.1"],
+            reach=THIS_MACHINE,
         ) as http,
     ):
         port = receiver.address[1]

@@ -1,5 +1,6 @@
 """Settings: defaults, reading, and one plain line for each wrong one."""
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_every_default_is_the_documented_one(tmp_path: Path) -> None:
         "instance": tmp_path,
         "database_url": f"sqlite:///{tmp_path}/higgs-shop.db",
         "secret_key": SecretStr(""),
+        "permitted_networks": (),
         "idsync_url": "",
         "alias_url": "",
         "alias_delay_seconds": 0,
@@ -159,6 +161,7 @@ class TestReading:
             WEBHOOK_SECRET=SIGNING_SECRET,
             IDSYNC_URL="https://identity.example.com/v1/",
             TRUSTED_HOSTS="shop.example.com,.example.org",
+            PERMITTED_NETWORKS="10.1.2.0/24, ::1",
         )
 
         assert settings.identity_priority == ("email", "customerid")
@@ -169,6 +172,7 @@ class TestReading:
         assert settings.webhook_secret.get_secret_value() == SIGNING_SECRET
         assert settings.idsync_url == "https://identity.example.com/v1"
         assert settings.trusted_hosts == ("shop.example.com", ".example.org")
+        assert settings.permitted_networks == (ip_network("10.1.2.0/24"), ip_network("::1/128"))
 
     @pytest.mark.parametrize(
         ("strategy", "ids"),
@@ -267,6 +271,22 @@ class TestReading:
         ("alias_url", "https://alias.example", "the embedded service has its own"),
         ("alias_delay_seconds", "-1", "use a whole number from 0 to 604800"),
         ("webhook_alias_requests", "sometimes", "use on or off"),
+        ("permitted_networks", "10.0.0.0/8,lan", "no network: lan; write one like 10.0.0.0/8"),
+        ("permitted_networks", "10.0.0.0/33", "no network: 10.0.0.0/33; write one like"),
+        (
+            "permitted_networks",
+            "10.1.2.3/24",
+            "10.1.2.3/24 is an address within a network; write 10.1.2.0/24",
+        ),
+        (
+            "webhook_url",
+            "http://10.0.0.1/hook",
+            "10.0.0.1 is in 10.0.0.0/8 (private), where nothing",
+        ),
+        ("webhook_url", "http://169.254.169.254/", "unless HIGGS_SHOP_PERMITTED_NETWORKS lists it"),
+        ("webhook_url", "http://[::ffff:127.0.0.1]/", "where nothing is sent unless"),
+        ("webhook_url", "http://0/", "0.0.0.0 is in 0.0.0.0/8 (this network), where nothing"),
+        ("idsync_url", "https://192.168.1.5/v1", "192.168.1.5 is in 192.168.0.0/16 (private)"),
         ("idsync_url", "http://id.example", "plain http leaves this machine; use https"),
         ("idsync_url", "id.example", "use an https URL, or http to a loopback address"),
         ("idsync_url", "https://id.example?a=1", "a base URL has no query"),
@@ -414,3 +434,43 @@ class TestProduction:
 
     def test_development_takes_any_key(self) -> None:
         assert Settings(secret_key="short").secret_key.get_secret_value() == "short"
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "localhost", "localhost.", "[::1]"])
+    @pytest.mark.parametrize("field", ["webhook_url", "idsync_url"])
+    def test_refuses_this_machine_until_it_is_permitted(self, field: str, host: str) -> None:
+        own = {"environment": "production", field: f"https://{host}:9000/v1", **OWN_KEYS}
+
+        (line,) = lines_of(**own)
+
+        assert line.startswith(f"{variable(field)}=https://{host}:9000/v1: ")
+        assert line.endswith("where nothing is sent unless HIGGS_SHOP_PERMITTED_NETWORKS lists it")
+        assert Settings(**own, permitted_networks="127.0.0.0/8,::1").production
+
+    def test_a_wrong_network_is_the_only_thing_that_is_said(self) -> None:
+        (line,) = lines_of(webhook_url="http://10.0.0.1/hook", permitted_networks="10.0.0.0/99")
+
+        assert line.startswith("HIGGS_SHOP_PERMITTED_NETWORKS=10.0.0.0/99: ")
+
+
+class TestReach:
+    """Where the store may connect to."""
+
+    def test_loopback_is_within_reach_in_development_alone(self) -> None:
+        production = Settings(environment="production", **OWN_KEYS)
+
+        assert Settings().reach.refusal(ip_address("127.0.0.1")) is None
+        assert production.reach.refusal(ip_address("127.0.0.1"))
+
+    @pytest.mark.parametrize("environment", ["development", "production"])
+    def test_what_is_permitted_is_within_reach_and_nothing_else_private(
+        self, environment: str
+    ) -> None:
+        settings = Settings(environment=environment, permitted_networks="10.1.2.0/24", **OWN_KEYS)
+
+        assert settings.reach.refusal(ip_address("10.1.2.3")) is None
+        assert settings.reach.refusal(ip_address("10.1.3.3"))
+
+    def test_a_url_with_a_permitted_address_is_taken(self) -> None:
+        url = "http://10.1.2.3/hook"
+
+        assert Settings(webhook_url=url, permitted_networks="10.1.2.3").webhook_url == url
