@@ -369,7 +369,10 @@ def _asking(client: IdentityClient, of_others: intake.Resolve) -> intake.Resolve
                 raise intake.Unavailable(f"the identity service answers: {error}") from error
             raise intake.BadRequest(str(error)) from error
         except IdentityError as error:
-            raise intake.Unavailable(f"the identity service does not answer: {error}") from error
+            # Whoever knows the key reads this: what the store knows of its network stays here.
+            raise intake.Unavailable(
+                f"the identity service does not answer: {error.code}"
+            ) from error
 
     return resolve
 

@@ -129,6 +129,24 @@ def test_an_identity_service_that_leads_inside_is_not_asked_and_the_shop_goes_on
         assert service.connections == 0
 
 
+def test_an_api_client_is_not_told_where_an_identity_service_leads(
+    open_store: OpenStore, names_lead_to: LeadTo
+) -> None:
+    names_lead_to("10.0.0.7")
+    store = open_store(**PRODUCTION, idsync_url="https://identity.example/v1")
+
+    answer = store.app.test_client().post(
+        "/s2s/v2/events",
+        base_url="https://shop.example",
+        auth=(PRODUCTION["idsync_key"], PRODUCTION["idsync_secret"]),
+        json={"environment": "production", "user_identities": {"customer_id": "C-1"}, "events": []},
+    )
+
+    assert answer.status_code == 503
+    assert "misconfigured" in answer.text
+    assert "10.0.0.7" not in answer.text
+
+
 def test_a_store_in_production_reaches_its_own_inbox_without_a_permission(tmp_path: Path) -> None:
     with StoreProcess(tmp_path, ENVIRONMENT="production", **KEYS) as store:
         assert httpx.get(f"{store.address}/").status_code == 200
