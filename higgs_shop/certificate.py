@@ -12,6 +12,8 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
+
 from higgs_shop.instance_secrets import keep_secret
 from higgs_shop.settings import Settings, SettingsError, variable
 
@@ -39,8 +41,9 @@ class Certificate:
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """What a client needs to trust it, and nothing else in the world."""
+        """For a client that trusts it, besides the authorities that all of the world trusts."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(certifi.where())
         context.load_verify_locations(self.file)
         return context
 

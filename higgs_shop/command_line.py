@@ -62,7 +62,10 @@ def main() -> None:
     "--tls", is_flag=True, help="Serve https, with a certificate made once and kept by the store."
 )
 @click.option("--workers", type=click.IntRange(1), default=1, help="Processes; one on SQLite.")
-def run(host: str | None, port: str | None, tls: bool, workers: int) -> None:
+@click.option(
+    "--no-forward", is_flag=True, help="Leave delivering to `higgs-shop forward` beside it."
+)
+def run(host: str | None, port: str | None, *, tls: bool, workers: int, no_forward: bool) -> None:
     """Serve the store, with identity service, webhook delivery and inbox."""
     settings = _settings(host=host, port=port, tls="on" if tls else None)
     if workers > 1 and settings.database_url.startswith("sqlite"):
@@ -71,7 +74,7 @@ def run(host: str | None, port: str | None, tls: bool, workers: int) -> None:
             f"({variable('database_url')})"
         )
     _log_to_stderr()
-    _stop_on_error(serving.serve, settings, workers)
+    _stop_on_error(serving.serve, settings, workers, forwards=not no_forward)
 
 
 @main.command(epilog="Example: higgs-shop forward")
@@ -201,9 +204,9 @@ def _settings(**options: str | None) -> Settings:
         _stop(str(error))
 
 
-def _stop_on_error(work: Any, *arguments: Any) -> None:
+def _stop_on_error(work: Any, *arguments: Any, **options: Any) -> None:
     with _stopping():
-        work(*arguments)
+        work(*arguments, **options)
 
 
 @contextmanager

@@ -36,9 +36,12 @@ class CannotServe(Exception):
     """The store cannot start; the message is one line that says why and what to do."""
 
 
-def serve(settings: Settings, workers: int = 1) -> None:
+def serve(settings: Settings, workers: int = 1, *, forwards: bool = True) -> None:
     """Serve until the process is told to stop. What is in flight is finished first.
 
+    Args:
+        workers: how many processes.
+        forwards: whether they deliver, and make owed identity calls, or leave that to `forward`.
     Raises: CannotServe, SettingsError.
     """
     with _listen(settings) as listening:
@@ -49,9 +52,9 @@ def serve(settings: Settings, workers: int = 1) -> None:
         _announce(parts)
         if workers > 1:
             parts.close()
-            _fork(settings, listening, workers, told_to_stop)
+            _fork(settings, listening, workers, told_to_stop, forwards=forwards)
         else:
-            _serve_here(parts, listening, told_to_stop)
+            _serve_here(parts, listening, told_to_stop, forwards=forwards)
 
 
 def forward(settings: Settings) -> None:
@@ -147,10 +150,13 @@ def _listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def _serve_here(parts: Parts, listening: socket.socket, told_to_stop: threading.Event) -> None:
+def _serve_here(
+    parts: Parts, listening: socket.socket, told_to_stop: threading.Event, *, forwards: bool
+) -> None:
     app = create_app(wired=parts)
     server = _server(app, parts, listening)
-    parts.start_background_work()
+    if forwards:
+        parts.start_background_work()
     try:
         _on_stop(sys.exit)
         if not told_to_stop.is_set():
@@ -170,12 +176,24 @@ def _server(app: Any, parts: Parts, listening: socket.socket) -> Any:
 
 
 def _fork(
-    settings: Settings, listening: socket.socket, workers: int, told_to_stop: threading.Event
+    settings: Settings,
+    listening: socket.socket,
+    workers: int,
+    told_to_stop: threading.Event,
+    *,
+    forwards: bool,
 ) -> None:
     """Several processes on one socket. When one of them dies, all stop: whoever started the store
-    hears of it.
+    hears of it. When this one is killed, they notice by its end of a pipe, and stop too.
     """
-    children = [_spawn(settings, listening, told_to_stop) for _ in range(workers)]
+    watched, held = os.pipe()
+
+    def work() -> None:
+        os.close(held)
+        threading.Thread(target=_stop_with_parent, args=(watched,), daemon=True).start()
+        _serve_here(_wire(settings), listening, told_to_stop, forwards=forwards)
+
+    children = [_spawn(work) for _ in range(workers)]
     _on_stop(lambda: _tell_to_stop(children))
     if told_to_stop.is_set():
         _tell_to_stop(children)
@@ -188,18 +206,23 @@ def _fork(
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
-def _spawn(settings: Settings, listening: socket.socket, told_to_stop: threading.Event) -> int:
+def _spawn(work: Callable[[], None]) -> int:
     child = os.fork()
     if child:
         return child
     exit_code = 1
     try:
         with suppress(SystemExit):
-            _serve_here(_wire(settings), listening, told_to_stop)
+            work()
         exit_code = 0
     except Exception:
         _logger.exception("this process cannot serve")
     os._exit(exit_code)
+
+
+def _stop_with_parent(watched: int) -> None:
+    os.read(watched, 1)  # nothing is ever written: it ends when the parent does
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _tell_to_stop(children: list[int]) -> None:

