@@ -158,13 +158,19 @@ def _serve_here(
     if forwards:
         parts.start_background_work()
     try:
-        _on_stop(sys.exit)
+        _on_stop(lambda: _leave(parts))
         if not told_to_stop.is_set():
             server.run()  # until SystemExit; requests in flight are then finished
     finally:
         _on_stop(told_to_stop.set)  # once is enough: closing is not interrupted
         server.close()
         parts.close()
+
+
+def _leave(parts: Parts) -> None:
+    # Requests in flight are finished, and nobody has to wait for those that only wait themselves.
+    parts.held_answers.close()
+    sys.exit()
 
 
 def _server(app: Any, parts: Parts, listening: socket.socket) -> Any:

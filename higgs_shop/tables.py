@@ -528,6 +528,23 @@ delivery_attempts = Table(
 
 # ── the built-in receiver · owner: inbox ─────────────────────────────────────────────────────────
 
+# An address to post to: how it answers, and what it checks signatures against.
+inbox_sessions = Table(
+    "inbox_sessions",
+    metadata,
+    _workspace(primary_key=True),
+    Column("token", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("signing_secret", Text),  # null: the store's own, or none
+    Column("status", Integer, nullable=False),
+    Column("retry_after_seconds", Integer),
+    Column("delay_ms", Integer, nullable=False),
+    Column("drop_connection", Boolean, nullable=False),
+    Column("times", Integer),  # to how many more requests; null: to all
+    _ms("created_at_ms"),
+    Index(None, "workspace_id", "created_at_ms", "token"),
+)
+
 inbox_requests = Table(
     "inbox_requests",
     metadata,
@@ -537,11 +554,22 @@ inbox_requests = Table(
     Column("method", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("headers", _Json, nullable=False),  # [[name, value], …] as they came
-    Column("body", LargeBinary, nullable=False),
-    Column("signature", Text, nullable=False),  # valid, invalid, missing
+    Column("webhook_id", Text),
+    Column("attempt", Integer, nullable=False),  # at this webhook-id
+    Column("same_body", Boolean),  # as all earlier attempts; null: there was none
+    Column("event_type", Text),
+    Column("event_name", Text),
+    Column("mpid", Text),
+    Column("signature", Text, nullable=False),  # valid, invalid, missing, unchecked
     Column("signature_reason", Text, nullable=False),
+    Column("answer", _Json, nullable=False),  # the fields of inbox.Answer
     _ms("received_at_ms"),
+    Column("body_digest", Text, nullable=False),
+    # The long ones come last: what stands before them is read without them.
+    Column("searched", Text, nullable=False),  # what a search looks through, in small letters
+    Column("body", LargeBinary, nullable=False),
     Index(None, "workspace_id", "token", "id"),
+    Index(None, "workspace_id", "token", "webhook_id"),
     sqlite_autoincrement=True,
 )
 

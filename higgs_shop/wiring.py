@@ -35,6 +35,7 @@ from higgs_shop.idsync_service import (
     digest_of,
     random_mpid,
 )
+from higgs_shop.inbox import HeldAnswers
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.networks import Reach
@@ -68,6 +69,8 @@ APIS: Final[Mapping[str, Api]] = {
 """Every HTTP API of the store, by its mount: what /openapi.json describes."""
 
 _MAX_ANSWER_BYTES = 64 * 1024
+# The others go on serving pages while the inbox holds answers back.
+_THREADS_A_HELD_ANSWER = 4
 
 _logger = logging.getLogger(__name__)
 
@@ -99,6 +102,7 @@ class Parts:
     background: Background
     workspace_id: str
     inbox_address: str
+    held_answers: HeldAnswers
     outgoing: tuple[OutgoingHttp, ...]
 
     def webhook_urls(self, connection: Connection) -> list[str]:
@@ -124,6 +128,7 @@ class Parts:
 
     def close(self) -> None:
         """Finish or hand back what is in flight, and close every connection."""
+        self.held_answers.close()
         self.background.stop()
         self.forwarder.stop()
         for http in self.outgoing:
@@ -291,6 +296,7 @@ def wire(
         ),
         workspace_id=workspace.id,
         inbox_address=inbox_address,
+        held_answers=HeldAnswers(max(1, settings.threads // _THREADS_A_HELD_ANSWER)),
         outgoing=(identity_http, webhook_http),
     )
 

@@ -1,25 +1,94 @@
-"""The built-in webhook receiver: keeps what is posted to it, and says whether the signature holds."""
+"""The built-in webhook receiver: keeps what is posted to it, says whether the signature holds, and
+answers as it is told to.
+"""
 
-from higgs_shop.inbox.inbox import (
+from higgs_shop.inbox.curl import as_curl
+from higgs_shop.inbox.dial import (
+    MOST_DELAY_MS,
+    PRESETS,
+    Answer,
+    Dial,
+    Preset,
+    answer_words,
+    dial_words,
+)
+from higgs_shop.inbox.errors import InboxError, NoSuchSession, OwnSession, TooManySessions
+from higgs_shop.inbox.event_summary import EventSummary, summary_of
+from higgs_shop.inbox.held_answers import HeldAnswers, Place
+from higgs_shop.inbox.requests import (
+    MASK,
     MOST_KEPT,
-    EventSummary,
+    MOST_SEARCHED_BYTES,
     InboxRequest,
     Verdict,
     Verify,
+    Wanted,
     count_requests,
+    event_types,
     get_request,
     keep,
     list_requests,
+    remove_request,
+    remove_requests,
+    unchecked,
+)
+from higgs_shop.inbox.sessions import (
+    MOST_NAME_CHARACTERS,
+    MOST_SESSIONS,
+    InboxSession,
+    add_session,
+    change_secret,
+    claim_session,
+    find_session,
+    list_sessions,
+    new_token,
+    remove_session,
+    take_answer,
+    turn_dial,
 )
 
 __all__ = [
+    "MASK",
+    "MOST_DELAY_MS",
     "MOST_KEPT",
+    "MOST_NAME_CHARACTERS",
+    "MOST_SEARCHED_BYTES",
+    "MOST_SESSIONS",
+    "PRESETS",
+    "Answer",
+    "Dial",
     "EventSummary",
+    "HeldAnswers",
+    "InboxError",
     "InboxRequest",
+    "InboxSession",
+    "NoSuchSession",
+    "OwnSession",
+    "Place",
+    "Preset",
+    "TooManySessions",
     "Verdict",
     "Verify",
+    "Wanted",
+    "add_session",
+    "answer_words",
+    "as_curl",
+    "change_secret",
+    "claim_session",
     "count_requests",
+    "dial_words",
+    "event_types",
+    "find_session",
     "get_request",
     "keep",
     "list_requests",
+    "list_sessions",
+    "new_token",
+    "remove_request",
+    "remove_requests",
+    "remove_session",
+    "summary_of",
+    "take_answer",
+    "turn_dial",
+    "unchecked",
 ]

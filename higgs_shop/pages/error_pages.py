@@ -136,7 +136,7 @@ def _file_url(_endpoint: str, *, filename: str) -> str:
 
 def _wants_json() -> bool:
     return request.path.startswith(("/inbox/", "/healthz", "/readyz")) and (
-        request.blueprint != "inbox"
+        request.blueprint not in {"inbox", "inbox_changes"}
     )
 
 

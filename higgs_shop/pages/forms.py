@@ -26,6 +26,9 @@ from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  #
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from higgs_shop.idsync_service import STRATEGIES
+from higgs_shop.inbox import MOST_NAME_CHARACTERS
+from higgs_shop.pages.inbox_signing import secret_complaint
+from higgs_shop.pages.short import sentence
 from higgs_shop.shop import Product
 from higgs_shop.shop.customers import DEMO_PASSWORD, password_matches
 
@@ -288,6 +291,55 @@ class WorkspaceForm(Form):
     def texts(self) -> dict[str, str]:
         """What was typed, by the name of the setting."""
         return {name: text or "" for name, text in self.data.items() if name != "csrf_token"}
+
+
+class DialForm(Form):
+    """How an inbox answers, as texts. What may stand in them is checked by `inbox.Dial`."""
+
+    status = StringField("Status", filters=[_stripped])
+    retry_after_seconds = StringField("Retry-After, in seconds", filters=[_stripped])
+    delay_ms = StringField("Delay, in milliseconds", filters=[_stripped])
+    times = StringField("For so many requests", filters=[_stripped])
+    drop_connection = BooleanField("Drop the connection, without an answer")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was filled in, by the name of the dial's field."""
+        return {name: value for name, value in self.data.items() if value and name != "csrf_token"}
+
+
+class PresetForm(Form):
+    """A dial by its name, which the button that is pressed brings along."""
+
+    preset = StringField()
+
+
+class SigningSecretForm(Form):
+    """What an inbox checks signatures with; empty: nothing."""
+
+    signing_secret = PasswordField("Signing secret", filters=[_stripped])
+
+    def validate_signing_secret(self, field: Field) -> None:
+        """Never shown again, so a mistake is told without it."""
+        complaint = secret_complaint(field.data) if field.data else None
+        if complaint:
+            raise ValidationError(sentence(complaint))
+
+
+class InboxSessionForm(SigningSecretForm):
+    """Another inbox beside the store's own."""
+
+    name = StringField(
+        "Name",
+        filters=[_stripped],
+        description="Optional",
+        validators=[
+            Length(
+                max=MOST_NAME_CHARACTERS, message=f"Use at most {MOST_NAME_CHARACTERS} characters."
+            ),
+            _plain_text,
+        ],
+    )
 
 
 class NewWorkspaceForm(WorkspaceForm):

@@ -1,87 +1,218 @@
-"""The built-in webhook receiver, request by request."""
+"""The built-in webhook receiver, request by request, and the other inboxes beside it.
 
+It logs nothing. What is changed here is in `inbox_changes`; what comes in, in `inbox_receiver`.
+"""
+
+from collections.abc import Mapping
 from typing import Any, Final
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, abort, render_template, request, session, url_for
 
 from higgs_shop.idsync_service import parse_mpid
-from higgs_shop.inbox import InboxRequest, get_request, keep, list_requests
+from higgs_shop.inbox import (
+    MOST_SEARCHED_BYTES,
+    PRESETS,
+    InboxRequest,
+    InboxSession,
+    Wanted,
+    answer_words,
+    as_curl,
+    count_requests,
+    dial_words,
+    event_types,
+    find_session,
+    get_request,
+    list_requests,
+    list_sessions,
+)
+from higgs_shop.pages.forms import DialForm, InboxSessionForm, SigningSecretForm
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import short_mpid
 
 bp = Blueprint("inbox", __name__)
-receiver = Blueprint("inbox_receiver", __name__)
-
-_MAX_BODY_BYTES: Final = 256 * 1024
-_PAGE: Final = 50
-_NUMBER: Final = "int(max=9007199254740991)"
-
 bp.before_request(observers_only)
 
+OWN: Final = "default"
+"""Stands for the token of the store's own inbox in addresses of pages."""
 
-@bp.get("/inbox")
-def show() -> str:
-    """The newest requests."""
-    return _render(selected=None)
+NO_SUCH_INBOX: Final = (
+    "There is no such inbox; perhaps somebody has removed it. The page Inboxes lists those that there "
+    "are."
+)
+NO_SUCH_REQUEST: Final = "There is no such request in this inbox; perhaps it was removed."
+NUMBER: Final = "int(max=9007199254740991)"
+SIGNATURES: Final = ("valid", "invalid", "missing", "unchecked")
+
+_PAGE: Final = 50
+_MOST_TYPED: Final = 200
+_SIGNED_HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
-@bp.get(f"/inbox/requests/<{_NUMBER}:number>")
-def show_request(number: int) -> str:
-    """One request: headers, body, and whether its signature holds."""
+@bp.get("/inbox", defaults={"name": OWN})
+@bp.get("/inbox/sessions/<name>")
+def show(name: str) -> str:
+    """The newest requests of an inbox, or those that are looked for; and its dial."""
+    return render_inbox(session_or_404(name))
+
+
+@bp.get(f"/inbox/requests/<{NUMBER}:number>", defaults={"name": OWN})
+@bp.get(f"/inbox/sessions/<name>/requests/<{NUMBER}:number>")
+def show_request(name: str, number: int) -> str:
+    """One request: headers, body, what it was answered, and whether its signature holds."""
+    shown = session_or_404(name)
+    return render_inbox(shown, selected=request_or_404(shown, number))
+
+
+@bp.get("/inbox/sessions")
+def show_sessions() -> str:
+    """All inboxes, and the form for another one."""
+    return render_sessions(InboxSessionForm(formdata=None))
+
+
+def render_inbox(
+    shown: InboxSession,
+    *,
+    selected: InboxRequest | None = None,
+    dial_form: DialForm | None = None,
+    secret_form: SigningSecretForm | None = None,
+) -> str:
+    """The page of one inbox; with a form that was filled in wrong, or without."""
+    session.modified = True  # the forms' CSRF token wants a session that is kept
+    wanted = _wanted()
     with parts().database.read() as connection:
-        selected = get_request(
-            connection, parts().workspace_id, parts().secrets.inbox_token, number
-        )
-    if selected is None:
-        abort(404)
-    return _render(selected=selected)
-
-
-@receiver.post("/inbox/<token>")
-def receive(token: str) -> tuple[str, int]:
-    """Keep what was posted. Any sender may post who knows the token."""
-    if token != parts().secrets.inbox_token:
-        abort(404)
-    request.max_content_length = _MAX_BODY_BYTES
-    body = request.get_data()
-    with parts().database.write() as connection:
-        keep(
-            connection,
-            workspace_id=parts().workspace_id,
-            token=token,
-            method=request.method,
-            path=request.full_path.rstrip("?"),
-            headers=list(request.headers.items()),
-            body=body,
-            verify=parts().verify_signature,
-            now_ms=parts().clock(),
-        )
-    return "", 204
-
-
-def _render(selected: InboxRequest | None) -> str:
-    before = request.args.get("before", type=int)
-    if before is not None and not 0 < before < 2**53:
-        before = None
-    with parts().database.read() as connection:
+        found = list_requests(connection, shown.workspace_id, shown.token, wanted, most=_PAGE + 1)
+        kept = count_requests(connection, shown.workspace_id, shown.token)
         webhook_urls = parts().webhook_urls(connection)
-        found = list_requests(
-            connection,
-            parts().workspace_id,
-            parts().secrets.inbox_token,
-            before_id=before,
-            most=_PAGE,
-        )
-    older_url = url_for("inbox.show", before=found[-1].id) if len(found) == _PAGE else None
+        types = event_types(connection, shown.workspace_id, shown.token)
+    # A dial that has run down is filled in as one that would begin anew.
+    dial = {**shown.dial.model_dump(), "times": shown.dial.times or None}
     return render_template(
         "pages/inbox.html",
-        requests=[_row(kept) for kept in found],
-        selected=_row(selected) if selected else None,
-        address=parts().inbox_address,
+        inbox=_view(shown),
+        requests=[_row(each) for each in found[:_PAGE]],
+        kept=kept,
+        selected=_selected(shown, selected) if selected else None,
+        sought=_sought(wanted),
+        types=types,
+        signatures=SIGNATURES,
+        most_searched=f"{MOST_SEARCHED_BYTES // 1024} KiB",
+        older_url=_url(shown, before=found[_PAGE - 1].id, **_sought(wanted))
+        if len(found) > _PAGE
+        else None,
         webhook_urls=webhook_urls,
-        older_url=older_url,
+        presets=PRESETS,
+        dial_words=dial_words(shown.dial),
+        dial_form=dial_form or DialForm(formdata=None, data=dial),
+        most_held=parts().held_answers.most,
+        secret_form=secret_form or SigningSecretForm(formdata=None),
     )
+
+
+def render_sessions(form: InboxSessionForm) -> str:
+    """The page of all inboxes; with a form that was filled in wrong, or without."""
+    session.modified = True
+    with parts().database.read() as connection:
+        listed = list_sessions(
+            connection, parts().workspace_id, own_token=parts().secrets.inbox_token
+        )
+    return render_template(
+        "pages/inbox_sessions.html",
+        listed=[{**_view(each), "count": count} for each, count in listed],
+        form=form,
+    )
+
+
+def session_or_404(name: str) -> InboxSession:
+    """The inbox that an address of a page names."""
+    with parts().database.read() as connection:
+        found = find_session(
+            connection,
+            parts().workspace_id,
+            token_of(name),
+            own_token=parts().secrets.inbox_token,
+        )
+    if found is None:
+        abort(404, NO_SUCH_INBOX)
+    return found
+
+
+def request_or_404(shown: InboxSession, number: int) -> InboxRequest:
+    """One of its requests."""
+    with parts().database.read() as connection:
+        found = get_request(connection, shown.workspace_id, shown.token, number)
+    if found is None:
+        abort(404, NO_SUCH_REQUEST)
+    return found
+
+
+def token_of(name: str) -> str:
+    """The token that stands in an address of a page, or is meant there."""
+    return parts().secrets.inbox_token if name == OWN else name
+
+
+def name_of(token: str) -> str:
+    """What stands in addresses of pages for a token."""
+    return OWN if token == parts().secrets.inbox_token else token
+
+
+def title_of(shown: InboxSession) -> str:
+    """What people call an inbox."""
+    if name_of(shown.token) == OWN:
+        return "The store's own"
+    return shown.name or f"Inbox {shown.token[:6]}"
+
+
+def address_of(token: str) -> str:
+    """Where to post."""
+    return f"{parts().inbox_address.rpartition('/')[0]}/{token}"
+
+
+def curl_of(kept: InboxRequest) -> str:
+    """The command that sends a request again."""
+    certificate = parts().certificate
+    return as_curl(
+        kept,
+        parts().inbox_address.partition("/inbox/")[0],
+        certificate=str(certificate.file) if certificate else None,
+    )
+
+
+def _view(shown: InboxSession) -> dict[str, Any]:
+    return {
+        "name": name_of(shown.token),
+        "title": title_of(shown),
+        "is_own": name_of(shown.token) == OWN,
+        "address": address_of(shown.token),
+        "has_secret": shown.signing_secret is not None,
+        "created_at_ms": shown.created_at_ms,
+        "dial": shown.dial,
+        "dial_words": dial_words(shown.dial),
+    }
+
+
+def _url(shown: InboxSession, **query: Any) -> str:
+    return url_for("inbox.show", name=name_of(shown.token), **query)
+
+
+def _wanted() -> Wanted:
+    signature = request.args.get("signature", "")
+    before = request.args.get("before", type=int)
+    return Wanted(
+        text=_typed("q"),
+        event_type=_typed("type"),
+        signature=signature if signature in SIGNATURES else None,
+        before_id=before if before is not None and 0 < before < 2**53 else None,
+    )
+
+
+def _typed(name: str) -> str | None:
+    return request.args.get(name, "").strip()[:_MOST_TYPED] or None
+
+
+def _sought(wanted: Wanted) -> Mapping[str, str]:
+    given = {"q": wanted.text, "type": wanted.event_type, "signature": wanted.signature}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _row(kept: InboxRequest) -> dict[str, Any]:
@@ -96,13 +227,42 @@ def _row(kept: InboxRequest) -> dict[str, Any]:
         "sequence": summary.sequence if summary else None,
         "signature": kept.signature,
         "signature_reason": kept.signature_reason,
+        "attempt": kept.attempt,
+        "attempt_words": _attempt_words(kept),
+        "same_body": kept.same_body,
+        "answer": kept.answer,
+        "answer_words": answer_words(kept.answer),
+    }
+
+
+def _selected(shown: InboxSession, kept: InboxRequest) -> dict[str, Any]:
+    webhook_id, timestamp = kept.header("webhook-id"), kept.header("webhook-timestamp")
+    return {
+        **_row(kept),
         "content_length": len(kept.body),
         "method": kept.method,
         "path": kept.path,
         "headers": kept.headers,
         "body_text": kept.body_text,
         "body_json": kept.json,
+        "signed_headers": [(name, kept.header(name)) for name in _SIGNED_HEADERS],
+        "signed_beginning": f"{webhook_id}.{timestamp}." if webhook_id and timestamp else None,
+        "curl": curl_of(kept),
+        "attempts_url": _url(shown, q=webhook_id) if kept.attempt > 1 else None,
     }
+
+
+def _attempt_words(kept: InboxRequest) -> str | None:
+    """What a request is among those with its webhook-id; None for the first."""
+    if kept.attempt == 1:
+        return None
+    bytes_words = "the same bytes" if kept.same_body else "other bytes than before"
+    return f"{_ordinal(kept.attempt)} attempt, {kept.attempt - 1:,} before, {bytes_words}"
+
+
+def _ordinal(number: int) -> str:
+    last = number % 10 if number // 10 % 10 != 1 else 0
+    return f"{number:,}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
 
 
 def _profile_mpid(text: str) -> str | None:

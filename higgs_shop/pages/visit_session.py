@@ -16,9 +16,9 @@ from higgs_shop.visitors import VISIT_DAYS, Visit, Visitors, new_csrf_secret
 
 _DEVICE_DAYS: Final = 365
 _STAMP: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
-# Files and health checks know no visitors, and neither does what is posted to the inbox.
-_WITHOUT_VISITORS: Final = ("/static/", "/healthz", "/readyz")
-_POSTED_WITHOUT_VISITORS: Final = "/inbox/"
+# Files, health checks and the inbox's API know no visitors, and neither does what is posted to an inbox.
+_WITHOUT_VISITORS: Final = ("/static/", "/healthz", "/readyz", "/inbox/v1/")
+_POSTED_WITHOUT_VISITORS: Final = re.compile(r"/inbox/(?!sessions$)[^/]*")
 
 
 class VisitSession(CallbackDict[str, Any], SessionMixin):
@@ -108,5 +108,5 @@ class VisitSessionInterface(SessionInterface):
 
 
 def _knows_no_visitors(request: Request) -> bool:
-    is_posted = request.method == "POST" and request.path.startswith(_POSTED_WITHOUT_VISITORS)
-    return is_posted or request.path.startswith(_WITHOUT_VISITORS)
+    is_posted = request.method == "POST" and _POSTED_WITHOUT_VISITORS.fullmatch(request.path)
+    return bool(is_posted) or request.path.startswith(_WITHOUT_VISITORS)

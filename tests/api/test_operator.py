@@ -11,6 +11,11 @@ TOKEN: Final = "let me look"
 OBSERVED: Final = (
     "/inbox",
     "/inbox/requests/1",
+    "/inbox/sessions",
+    "/inbox/sessions/1",
+    "/inbox/sessions/1/remove",
+    "/inbox/sessions/default/requests/remove",
+    "/inbox/sessions/default/requests/1/remove",
     "/x-ray",
     "/x-ray/fragment",
     "/profiles",

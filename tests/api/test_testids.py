@@ -153,9 +153,28 @@ def _observing(store: Store) -> Iterable[tuple[str, Page]]:
     yield "/inbox", inbox
     newest = inbox.all("inbox-request")[0].with_tag("a")[0]["href"]
     yield "/inbox", visitor.get(newest)
+    yield from _turning(visitor, newest)
     yield "/x-ray", visitor.get("/x-ray")
     yield from _explaining(store)
     yield from _taking_in(store)
+
+
+def _turning(visitor: Browser, newest: str) -> Iterable[tuple[str, Page]]:
+    yield "/inbox", visitor.get("/inbox?q=nowhere")
+    wrong = dict.fromkeys(("status", "retry_after_seconds", "delay_ms", "times"), "x")
+    yield "/inbox", visitor.submit(visitor.get("/inbox"), "inbox-dial-set", **wrong)
+    form = visitor.get("/inbox/sessions")
+    yield "/inbox/sessions", form
+    wrong = {"name": "\x00", "signing_secret": "x"}
+    yield "/inbox/sessions", visitor.submit(form, "inbox-add", **wrong)
+    other = visitor.follow(visitor.submit(form, "inbox-add"))
+    yield "/inbox", other
+    yield "/inbox", visitor.submit(other, "inbox-secret-set", signing_secret="x")
+    asking = ("inbox-remove", "inbox-remove-all", "inbox-remove-one")
+    for page, testid in zip(
+        (other, visitor.get("/inbox"), visitor.get(newest)), asking, strict=True
+    ):
+        yield "/inbox/sessions/<token>/remove", visitor.get(page.one(testid)["href"])
 
 
 def _explaining(store: Store) -> Iterable[tuple[str, Page]]:
@@ -248,8 +267,9 @@ def _identify(visitor: Browser, *, previous_mpid: str | None = None, **identitie
 
 def _post_to_inbox(store: Store, visitor: Browser, *, times: int) -> None:
     path = f"/inbox/{store.parts.secrets.inbox_token}"
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": "1"}
     for _ in range(times):
-        assert visitor.open(path, method="POST", data=b"{}").status == 204
+        assert visitor.open(path, method="POST", data=b"{}", headers=headers).status == 204
 
 
 def _entering(guarded: Store) -> Iterable[tuple[str, Page]]:

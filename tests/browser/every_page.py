@@ -116,7 +116,10 @@ def observing(shopper: Shopper, store: StoreProcess) -> Iterator[str]:
     yield "inbox"
     shopper.see("inbox-request").first.get_by_role("link").first.click()
     shopper.see("inbox-body").wait_for()
+    for peek in shopper.page.locator(".inbox-request summary").all():
+        peek.click()
     yield "inbox, one request"
+    yield from receiving(shopper)
     shopper.open("/x-ray")
     for peek in shopper.see("x-ray-event").first.locator("summary").all():
         peek.click()
@@ -131,6 +134,41 @@ def observing(shopper: Shopper, store: StoreProcess) -> Iterator[str]:
     shopper.see("quarantined-batch").locator("summary").click()
     yield "intake"
     yield from side_by_side(shopper)
+
+
+def receiving(shopper: Shopper) -> Iterator[str]:
+    """An observer, who turns the dial of the inbox, and makes another one and removes it."""
+    shopper.see("inbox-dial-exactly").locator("summary").click()
+    shopper.see("inbox-dial-status").fill(TOO_LONG_WORD)
+    shopper.see("inbox-dial-delay").fill("-1")
+    shopper.press("inbox-dial-set")
+    yield "inbox, the dial with mistakes"
+    shopper.open(f"/inbox?q={TOO_LONG_WORD}")
+    yield "inbox, nothing found"
+    shopper.open("/inbox/sessions")
+    shopper.see("inbox-secret").fill("wrong")
+    shopper.press("inbox-add")
+    yield "inboxes with mistakes"
+    shopper.see("inbox-name").fill(TOO_LONG_WORD[:80])
+    shopper.press("inbox-add")
+    yield "inbox, another one, empty"
+    shopper.see("inbox-preset").get_by_text("410 Gone").click()
+    address = shopper.see("inbox-address").inner_text()
+    for _ in range(2):
+        shopper.page.request.post(address, data=TOO_LONG_WORD, headers={"webhook-id": "msg_1"})
+    shopper.see("inbox-secret-change").locator("summary").click()
+    shopper.see("inbox-secret").fill("wrong")
+    shopper.press("inbox-secret-set")
+    yield "inbox, another one with mistakes"
+    shopper.see("inbox-request").first.get_by_role("link").first.click()
+    yield "inbox, a request without an event"
+    shopper.press("inbox-remove-one")
+    yield "inbox, asked whether to remove a request"
+    shopper.press("inbox-keep")
+    shopper.press("inbox-remove")
+    yield "inbox, asked whether to remove it"
+    shopper.press("inbox-forget")
+    yield "inboxes with a notice"
 
 
 def explaining(shopper: Shopper) -> Iterator[str]:

@@ -268,10 +268,19 @@ def upgrade() -> None:
         sa.Column("method", sa.Text(), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("headers", _JSON, nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("webhook_id", sa.Text(), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("same_body", sa.Boolean(), nullable=True),
+        sa.Column("event_type", sa.Text(), nullable=True),
+        sa.Column("event_name", sa.Text(), nullable=True),
+        sa.Column("mpid", sa.Text(), nullable=True),
         sa.Column("signature", sa.Text(), nullable=False),
         sa.Column("signature_reason", sa.Text(), nullable=False),
+        sa.Column("answer", _JSON, nullable=False),
         sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("body_digest", sa.Text(), nullable=False),
+        sa.Column("searched", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_inbox_requests"),
         sqlite_autoincrement=True,
     )
@@ -279,6 +288,32 @@ def upgrade() -> None:
         "ix_inbox_requests_workspace_id_token_id",
         "inbox_requests",
         ["workspace_id", "token", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_inbox_requests_workspace_id_token_webhook_id",
+        "inbox_requests",
+        ["workspace_id", "token", "webhook_id"],
+        unique=False,
+    )
+    op.create_table(
+        "inbox_sessions",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("signing_secret", sa.Text(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("retry_after_seconds", sa.Integer(), nullable=True),
+        sa.Column("delay_ms", sa.Integer(), nullable=False),
+        sa.Column("drop_connection", sa.Boolean(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=True),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "token", name="pk_inbox_sessions"),
+    )
+    op.create_index(
+        "ix_inbox_sessions_workspace_id_created_at_ms_token",
+        "inbox_sessions",
+        ["workspace_id", "created_at_ms", "token"],
         unique=False,
     )
     op.create_table(

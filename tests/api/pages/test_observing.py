@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.api.browsing import Browser
-from tests.api.conftest import OpenStore, Store
+from tests.api.conftest import ARRIVING, OpenStore, Store
 from tests.api.journeys import add_to_cart, identity_state, mpid, sign_in
 
 
@@ -93,8 +93,18 @@ def test_the_x_ray_page_and_its_fragment_log_nothing(store: Store, visitor: Brow
 def test_looking_at_the_x_ray_first_begins_nothing(store: Store, visitor: Browser) -> None:
     before = store.dump()
     assert visitor.get("/x-ray").status == 200
-    assert visitor.get("/inbox").status == 200
+    assert visitor.get("/profiles").status == 200
     assert store.dump() == before
+
+
+def test_looking_at_the_inbox_begins_no_more_than_its_forms_need(
+    store: Store, visitor: Browser
+) -> None:
+    before = store.dump(without=ARRIVING)
+    assert visitor.get("/inbox").status == 200
+    assert visitor.get("/inbox/sessions").status == 200
+    assert store.dump(without=ARRIVING) == before
+    assert store.rows("sessions") == []
 
 
 def test_the_inbox_lists_requests_newest_first_with_their_signatures(

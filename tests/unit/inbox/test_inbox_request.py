@@ -5,22 +5,8 @@ from typing import Any
 
 import pytest
 
-from higgs_shop.inbox import EventSummary, InboxRequest
-
-
-def request(body: bytes, *headers: tuple[str, str]) -> InboxRequest:
-    return InboxRequest(
-        id=1,
-        workspace_id="default",
-        token="hook",
-        method="POST",
-        path="/inbox/hook",
-        headers=headers,
-        body=body,
-        signature="missing",
-        signature_reason="Not signed.",
-        received_at_ms=0,
-    )
+from higgs_shop.inbox import EventSummary
+from tests.unit.inbox.requests import request
 
 
 def batch(event_type: str = "custom_event", **data: Any) -> dict[str, Any]:
@@ -103,6 +89,6 @@ def test_json_of_another_kind_has_no_summary(body: bytes) -> None:
     assert request(body).summary is None
 
 
-def test_the_webhook_id_is_found_in_any_case() -> None:
-    assert request(b"", ("Host", "x"), ("Webhook-Id", "msg_1")).webhook_id == "msg_1"
-    assert request(b"", ("Host", "x")).webhook_id is None
+def test_a_header_is_found_in_any_case() -> None:
+    assert request(b"", ("Host", "x"), ("Webhook-Id", "msg_1")).header("webhook-id") == "msg_1"
+    assert request(b"", ("Host", "x")).header("webhook-id") is None
