@@ -68,6 +68,7 @@ def create_app(settings: Settings | None = None, *, wired: Parts | None = None) 
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     csrf.exempt(app.blueprints["inbox_receiver"])
+    csrf.exempt(app.blueprints["inbox_api"])  # which looks at where a call comes from
     add_page_context(app)
     add_error_pages(app)
     _mount(app, wired)

@@ -1,6 +1,7 @@
 """Not pages of the shop: what people get when something is refused or broken, and what to do then."""
 
 import logging
+from http import HTTPStatus
 from typing import Final
 
 from flask import Flask, Response, g, jsonify, redirect, render_template, request, session, url_for
@@ -9,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as AnyResponse
 
+from higgs_shop.apis.errors import error_body
 from higgs_shop.database import DatabaseError
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.visit_session import VisitSession
@@ -40,6 +42,8 @@ def add_error_pages(app: Flask) -> None:
 
 
 def _csrf_page(_error: CSRFError) -> AnyResponse:
+    if request.blueprint == "inbox_api":
+        return _json_error(403, "the call comes from another site")
     location = _led_to_before()
     if location is not None:
         return redirect(location, 303)
@@ -141,7 +145,7 @@ def _wants_json() -> bool:
 
 
 def _json_error(status: int, message: str) -> AnyResponse:
-    response = jsonify({"errors": [{"code": str(status), "message": message}]})
+    response = jsonify(error_body(HTTPStatus(status).name, [message]))
     response.status_code = status
     return response
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from flask import abort, redirect, request, url_for
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
 from higgs_shop.pages.parts import parts
@@ -46,6 +48,20 @@ def observers_only() -> Response | None:
     if not _token():
         abort(404)
     return redirect(url_for("operator.show", next=request.path), 302)
+
+
+def observing_callers_only() -> None:
+    """As `observers_only`, for an API: a caller may bring the token as a bearer, and is told no."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    is_bearer = scheme.lower() == "bearer" and is_operator_token(token.strip())
+    if is_bearer or may_observe():
+        return
+    if not has_operator_token():
+        abort(404)
+    raise Unauthorized(
+        "send the operator token as Authorization: Bearer …",
+        www_authenticate=WWWAuthenticate("bearer"),
+    )
 
 
 def is_operator_token(text: str) -> bool:

@@ -18,6 +18,8 @@ _ALLOWED = re.compile(
     r"|SEARCH profiles USING (COVERING )?INDEX ix_profiles_workspace_id_created_at_ms_mpid "
     r"|SEARCH events USING COVERING INDEX ix_events_workspace_id_visit_id_id "
     r"|SCAN workspaces USING COVERING INDEX sqlite_autoindex_workspaces_1$"
+    # There are a hundred of them at most.
+    r"|SEARCH inbox_sessions USING (COVERING )?INDEX \w+ \(workspace_id=\?\)"
     r"|SEARCH device_users USING INDEX ix_device_users_workspace_id_first_seen_ms "
 )
 _WHOLE = re.compile(r"SCAN|SEARCH .*\(workspace_id=\?\)")
@@ -108,6 +110,11 @@ def test_looking_inside_reads_no_table_from_end_to_end(store: Store, open_store:
     question = "action=login&type=email&value=grace.field%40example.com&previous_mpid=1"
     paths = [
         "/inbox",
+        "/inbox?before=9&q=x&type=screen_view&signature=valid",
+        "/inbox/sessions",
+        "/inbox/v1/sessions",
+        "/inbox/v1/sessions/default/requests?since=1&mpid=5&webhook_id=m&name=x&event_type=y",
+        "/inbox/v1/sessions/default/requests/count?q=x",
         "/x-ray",
         "/workspaces",
         "/workspaces/default",
@@ -132,6 +139,18 @@ def test_looking_inside_reads_no_table_from_end_to_end(store: Store, open_store:
     everything = statements | of_remote
     assert any("decision_profiles" in text for text in everything)
     assert scans(store.parts.database, everything) == []
+
+
+def test_the_inbox_takes_a_request_without_reading_the_others(store: Store) -> None:
+    address = f"/inbox/{store.parts.secrets.inbox_token}"
+    client = store.app.test_client()
+    client.put("/inbox/v1/sessions/default/dial", json={"times": 1})
+    with executed(store.parts.database) as statements:
+        for _ in range(2):
+            client.post(address, data=b"{}", headers={"webhook-id": "msg_1"})
+
+    assert any("inbox_requests" in text for text in statements)
+    assert scans(store.parts.database, statements) == []
 
 
 def test_a_background_round_reads_no_table_from_end_to_end(store: Store) -> None:

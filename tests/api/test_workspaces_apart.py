@@ -89,7 +89,7 @@ def live(store: Store) -> list[Any]:
     visitor = store.browser()
     visitor.client.set_cookie("higgs_device", STAMP, domain="localhost")
     told += _shop(visitor)
-    visitor.open(f"/inbox/{store.parts.secrets.inbox_token}", method="POST", data=b"{}")
+    told += _receive(store, visitor)
     told += _look(visitor)
     store.clock.forward(minutes=31)
     told.append(identity_state(visitor.get("/about")))
@@ -171,6 +171,31 @@ def _shop(visitor: Browser) -> list[Any]:
     visitor.submit(line, "cart-item-update", quantity="3")
     visitor.submit(line, "cart-item-remove")
     add_to_cart(visitor, BLANKET)
+    return told
+
+
+def _receive(store: Store, visitor: Browser) -> list[Any]:
+    """Requests to the store's own inbox and to others, which are made, turned, emptied and removed."""
+    own = f"/inbox/{store.parts.secrets.inbox_token}"
+    attempt: dict[str, Any] = {"method": "POST", "data": b"{}", "headers": {"webhook-id": "msg_1"}}
+    answers = [visitor.open(own, **attempt)]
+    visitor.submit(visitor.get("/inbox"), "inbox-preset", preset="recovering")
+    answers += [visitor.open(own, **attempt) for _ in range(2)]
+    made = visitor.submit(visitor.get("/inbox/sessions"), "inbox-add", name="mine").location
+    assert made is not None
+    other = made.replace("/sessions/", "/")
+    visitor.submit(visitor.get(made), "inbox-secret-set", signing_secret="")
+    answers += [visitor.open(other, **attempt) for _ in range(2)]
+    newest = visitor.get(made).all("inbox-request")[0].with_tag("a")[0]["href"]
+    visitor.submit(visitor.get(f"{newest}/remove"), "inbox-forget")
+    visitor.submit(visitor.get(f"{made}/requests/remove"), "inbox-forget")
+    told = [page.status for page in answers]
+    told += [len(visitor.get(path).all("inbox-request")) for path in (made, "/inbox?q=msg_1")]
+    visitor.submit(visitor.get(f"{made}/remove"), "inbox-forget")
+    told.append(visitor.open(other, **attempt).status)
+    told.append(len(visitor.get("/inbox/sessions").all("inbox-session")))
+    for path in ("requests?name=x", "requests/count?q=msg_1", "dial"):
+        told.append(visitor.get(f"/inbox/v1/sessions/default/{path}").status)
     return told
 
 
