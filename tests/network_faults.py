@@ -10,10 +10,12 @@ Nothing here sleeps: a receiver on hold answers when released, and what waits, w
 """
 
 import contextlib
+import re
 import socket
 import ssl
 import struct
 import threading
+import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -200,10 +202,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass(frozen=True)
 class Mode:
-    """How a FaultProxy treats a connection; use the constants below and cut_after()."""
+    """How a FaultProxy treats a connection; use the constants and functions below.
+
+    Attributes:
+        after_bytes: how much of the answer is handed back before something happens.
+        said: what the proxy itself says, instead of the answer or after it.
+    """
 
     name: str
     after_bytes: int = 0
+    said: bytes = field(default=b"", repr=False)
 
 
 PASS: Final = Mode("pass")
@@ -216,8 +224,28 @@ BLACKHOLE: Final = Mode("blackhole")
 """Read everything, answer nothing."""
 DRIP: Final = Mode("drip")
 """Hand the request on, and the answer back one byte at a time."""
-JUNK: Final = Mode("junk")
+DRIP_BODY: Final = Mode("drip_body")
+"""The same, but the answer's headers come at once."""
+HALF_CLOSE: Final = Mode("half_close")
+"""Read the request, say that nothing will follow, and go on reading."""
+CLOSE_REUSED: Final = Mode("close_reused")
+"""Hand the first request of a connection on; read the second, and close."""
+CONTINUE_FOREVER: Final = Mode("continue_forever")
+"""Answer with one `100 Continue` after the other."""
+JUNK: Final = Mode("junk", said=b"220 smtp.example ESMTP\r\nwhat was that?\r\n\r\n")
 """Answer with something that is not HTTP."""
+CONTINUE_JUNK: Final = Mode(
+    "continue_junk",
+    said=b"HTTP/1.1 100 Continue\r\nX-Junk: \xff\r\n\r\n" * 100
+    + b"HTTP/1.1 100 Con\r\ntinue\r\n\r\n",
+)
+"""Answer with many a `100 Continue`, and with something that is not HTTP."""
+TOO_LITTLE: Final = Mode("too_little", said=b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nwell")
+"""Promise more bytes than there are, and close."""
+TOO_MUCH: Final = Mode("too_much", said=b"and there is more")
+"""Hand everything on, and add bytes that nobody announced to each answer."""
+ANSWER_TWICE: Final = Mode("answer_twice", said=b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+"""Hand the first request of a connection on and answer it twice; read the second, and close."""
 
 
 def cut_after(after_bytes: int) -> Mode:
@@ -225,12 +253,46 @@ def cut_after(after_bytes: int) -> Mode:
     return Mode("cut_after", after_bytes)
 
 
+def reset_after(after_bytes: int) -> Mode:
+    """Hand the request on, then reset the connection after so many bytes of the answer."""
+    return Mode("reset_after", after_bytes)
+
+
+def gzip_bomb(unpacked_bytes: int) -> Mode:
+    """Answer 200 with a body that is a thousand times as large once it is unpacked."""
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    piece = bytes(min(unpacked_bytes, 1_000_000))
+    pieces = [packer.compress(piece) for _ in range(unpacked_bytes // len(piece))]
+    body = b"".join([*pieces, packer.flush()])
+    headers = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    return Mode("gzip_bomb", said=headers.encode() + body)
+
+
+_HANDED_ON: Final = frozenset(
+    mode.name
+    for mode in (
+        PASS,
+        DRIP,
+        DRIP_BODY,
+        CLOSE_REUSED,
+        TOO_MUCH,
+        ANSWER_TWICE,
+        cut_after(0),
+        reset_after(0),
+    )
+)
+_END_OF_HEADERS: Final = b"\r\n\r\n"
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CUTS: Final = frozenset({"cut_after", "reset_after"})
+_RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
 class FaultProxy:
     """A TCP proxy in front of an address. A new mode ends the connections that were open before.
 
     Args:
         target: where the connections go.
-        drip_seconds: the pause before each byte in DRIP mode.
+        drip_seconds: the pause before each byte that drips.
     """
 
     def __init__(self, target: tuple[str, int], *, drip_seconds: float = 0.05) -> None:
@@ -257,6 +319,10 @@ class FaultProxy:
         elif self._listener is None:
             self._listen(self.address[1])
         self._hang_up()
+
+    def lead_to(self, target: tuple[str, int]) -> None:
+        """Where connections go from now on, those that were open before excepted."""
+        self._target = target
 
     def _listen(self, port: int) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -292,49 +358,71 @@ class FaultProxy:
     def _serve(self, client: socket.socket) -> None:
         mode = self._mode
         with client, contextlib.suppress(OSError):
-            if mode in (PASS, DRIP) or mode.name == "cut_after":
+            if mode.name in _HANDED_ON:
                 self._hand_on(client, mode)
             elif mode == RESET:
-                client.recv(65_536)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            elif mode == JUNK:
-                client.recv(65_536)
-                client.sendall(b"220 smtp.example ESMTP\r\nwhat was that?\r\n\r\n")
+                _read_request(client)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            elif mode == BLACKHOLE:
+                _read_all(client)
+            elif mode == HALF_CLOSE:
+                _read_request(client)
+                client.shutdown(socket.SHUT_WR)
+                _read_all(client)
+            elif mode == CONTINUE_FOREVER:
+                _read_request(client)
+                while True:
+                    client.sendall(_CONTINUE)
             else:
-                while client.recv(65_536):
-                    pass
+                _read_request(client)
+                client.sendall(mode.said)
         self._open.discard(client)
 
     def _hand_on(self, client: socket.socket, mode: Mode) -> None:
         with socket.create_connection(self._target) as target:
             self._open.add(target)
-            back = threading.Thread(target=self._hand_back, args=(target, client, mode))
+            answered = threading.Event()
+            back = threading.Thread(target=self._hand_back, args=(target, client, mode, answered))
             back.start()
             with contextlib.suppress(OSError):
                 while request := client.recv(65_536):
+                    if mode in (CLOSE_REUSED, ANSWER_TWICE) and answered.is_set():
+                        break
                     target.sendall(request)
             with contextlib.suppress(OSError):
                 target.shutdown(socket.SHUT_RDWR)
             back.join()
             self._open.discard(target)
 
-    def _hand_back(self, target: socket.socket, client: socket.socket, mode: Mode) -> None:
-        left = mode.after_bytes if mode.name == "cut_after" else None
+    def _hand_back(
+        self, target: socket.socket, client: socket.socket, mode: Mode, answered: threading.Event
+    ) -> None:
+        left = mode.after_bytes if mode.name in _CUTS else None
         with contextlib.suppress(OSError):
             while left != 0 and (answer := target.recv(65_536 if left is None else left)):
-                self._send(client, answer, drip=mode == DRIP)
+                # Before it is sent: the next request may be here before this thread goes on.
+                answered.set()
+                self._send(client, answer + mode.said, mode)
                 left = None if left is None else left - len(answer)
         with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
+            if mode.name == "reset_after":
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+                client.shutdown(socket.SHUT_RD)  # the other direction ends, and closes
+            else:
+                client.shutdown(socket.SHUT_RDWR)
 
-    def _send(self, client: socket.socket, answer: bytes, *, drip: bool) -> None:
-        if not drip:
-            client.sendall(answer)
-            return
-        for position in range(len(answer)):
+    def _send(self, client: socket.socket, answer: bytes, mode: Mode) -> None:
+        at_once, dripping = answer, b""
+        if mode == DRIP:
+            at_once, dripping = b"", answer
+        elif mode == DRIP_BODY:
+            headers, end, body = answer.partition(_END_OF_HEADERS)
+            at_once, dripping = (headers + end, body) if end else (b"", answer)
+        client.sendall(at_once)
+        for position in range(len(dripping)):
             if self._ended.wait(self._drip_seconds):
                 return
-            client.sendall(answer[position : position + 1])
+            client.sendall(dripping[position : position + 1])
 
     def __enter__(self) -> Self:
         return self
@@ -345,3 +433,23 @@ class FaultProxy:
         while self._threads:
             self._hang_up()
             self._threads.pop(0).join()
+
+
+def _read_all(client: socket.socket) -> None:
+    while client.recv(65_536):
+        pass
+
+
+def _read_request(client: socket.socket) -> None:
+    """Read one request whole: closing a socket that holds unread bytes would reset it."""
+    received = b""
+    while piece := client.recv(65_536):
+        received += piece
+        headers, end, body = received.partition(_END_OF_HEADERS)
+        if end and len(body) >= _content_length(headers):
+            return
+
+
+def _content_length(headers: bytes) -> int:
+    found = re.search(rb"\r\ncontent-length: *(\d+)", headers, re.IGNORECASE)
+    return int(found[1]) if found else 0

@@ -17,7 +17,7 @@ import httpx
 
 from higgs_shop.networks import PUBLIC, Reach
 from higgs_shop.outgoing_http.deadline import Deadline
-from higgs_shop.outgoing_http.dialling import Dialler, DiallingTransport
+from higgs_shop.outgoing_http.dialling import Dialler, DiallingTransport, refuse_what_came_before
 from higgs_shop.outgoing_http.errors import (
     AnswerTooLarge,
     BadUrl,
@@ -104,6 +104,7 @@ class OutgoingHttp:
                 "POST", url, content=content, headers=headers, auth=auth
             ) as response,
         ):
+            refuse_what_came_before(response.extensions.get("network_stream"))
             return Answer(
                 status_code=response.status_code,
                 headers=response.headers,

@@ -10,11 +10,21 @@ import httpx
 
 from higgs_shop.networks import Address, Reach
 from higgs_shop.outgoing_http.deadline import Deadline
-from higgs_shop.outgoing_http.errors import BadUrl, NoConnection, NotPermitted, TlsFailed
+from higgs_shop.outgoing_http.errors import (
+    BadUrl,
+    ConnectionLost,
+    NoConnection,
+    NotPermitted,
+    TlsFailed,
+)
 from higgs_shop.outgoing_http.lookup import Lookup
 
 KEEPALIVE_SECONDS: Final = 5.0
 """An idle connection is not used again after this: most servers keep theirs a little longer."""
+
+# The deadline is looked at between reads, and httpcore would read 64 KiB at once: in them are so many
+# interim answers, if a server sends nothing else, that a busy machine takes a second to get through.
+_MOST_BYTES_A_READ: Final = 16 * 1024
 
 
 class Dialler(httpcore.NetworkBackend):
@@ -82,17 +92,39 @@ class DiallingTransport(httpx.HTTPTransport):
         )
 
 
+def refuse_what_came_before(stream: object) -> None:
+    """Raise ConnectionLost if an answer was there before the request that it seems to answer.
+
+    What a server sends beyond its answer, httpcore takes for the answer to the next request on that
+    connection: an event would count as delivered before anybody has looked at it.
+
+    Args:
+        stream: the response's `network_stream`; a transport within the process has none.
+    """
+    if isinstance(stream, _Stream) and not stream.has_read_since_write:
+        raise ConnectionLost("the answer was there before the request: a surplus of the one before")
+
+
 class _Stream(httpcore.NetworkStream):
-    """A connection each of whose steps ends with the call."""
+    """A connection each of whose steps ends with the call.
+
+    Attributes:
+        has_read_since_write: whether anything was received after the last byte was sent.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
+        self.has_read_since_write = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.at_most(timeout))
+        self.has_read_since_write = True
+        return self._stream.read(
+            min(max_bytes, _MOST_BYTES_A_READ), self._deadline.at_most(timeout)
+        )
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.has_read_since_write = False
         # httpcore gives each piece the whole time-out anew, which a peer that reads slowly draws out.
         connection: socket.socket = self._stream.get_extra_info("socket")
         unsent = memoryview(buffer)

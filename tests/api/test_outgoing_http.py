@@ -25,6 +25,7 @@ from higgs_shop.outgoing_http import (
     TlsFailed,
 )
 from tests.network_faults import (
+    ANSWER_TWICE,
     BLACKHOLE,
     DRIP,
     JUNK,
@@ -356,3 +357,16 @@ def test_a_line_that_broke_and_came_back_is_used_again(
         proxy.mode = PASS
         http.post(proxy.url, content=b"after", headers={})
     assert [request.body for request in receiver.requests] == [b"before", b"after"]
+
+
+def test_what_a_server_sends_beyond_its_answer_answers_nothing(
+    http: OutgoingHttp, receiver: Receiver
+) -> None:
+    """The next call would otherwise be told, by bytes older than itself, that it went well."""
+    with FaultProxy(receiver.address) as proxy:
+        proxy.mode = ANSWER_TWICE
+        for body in (b"first", b"third"):
+            assert http.post(proxy.url, content=body, headers={}).status_code == 200
+            with pytest.raises(ConnectionLost):
+                http.post(proxy.url, content=b"in between", headers={})
+    assert [request.body for request in receiver.requests] == [b"first", b"third"]
