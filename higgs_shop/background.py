@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from higgs_shop.database import Database, DatabaseBusy
+from higgs_shop.database import Database, DatabaseError
 from higgs_shop.tables import heartbeats
 from higgs_shop.upsert import upserting
 
@@ -65,7 +65,7 @@ class Background:
     def _do(self, chore: Callable[[], int]) -> int:
         try:
             return chore()
-        except DatabaseBusy as error:
+        except DatabaseError as error:
             _logger.warning("background work waits: %s", error)
             return 0
         except Exception:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from higgs_shop.prepared import execute
@@ -30,7 +30,19 @@ _WAL_SIZE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 _LOOK_AGAIN_SECONDS: Final = 0.005
 _BUSY_ELSEWHERE: Final = "another process is writing to the database file"
 
-_DEADLOCK_DETECTED: Final = "40P01"  # PostgreSQL's SQLSTATE
+# PostgreSQL's SQLSTATEs.
+_DEADLOCK_DETECTED: Final = "40P01"
+_READ_ONLY: Final = "25006"
+
+# SQLite's errors that say nothing against the statement: the disk, or the file, does not let it.
+_UNUSABLE: Final = frozenset(
+    [
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+    ]
+)
 
 _SQLITE_SETTINGS: Final = {
     "journal_mode": "wal",
@@ -46,6 +58,13 @@ class DatabaseError(Exception):
 
 class DatabaseBusy(DatabaseError):
     """Other writers held the database for longer than the busy timeout. Try again."""
+
+
+class DatabaseUnusable(DatabaseError):
+    """The disk is full or fails, the file is read-only, or the server is down; the message says which.
+
+    Nothing was changed, and nothing has to be restarted: once there is room again, the same works.
+    """
 
 
 class Deadlock(DatabaseBusy):
@@ -100,18 +119,25 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the data. Nothing done through it is kept."""
-        with self.engine.connect() as connection:
-            if self.is_sqlite:
-                execute(connection, "BEGIN")
-            yield connection
+        """A connection that sees one state of the data. Nothing done through it is kept.
+
+        Raises: DatabaseUnusable.
+        """
+        try:
+            with self.engine.connect() as connection:
+                if self.is_sqlite:
+                    execute(connection, "BEGIN")
+                yield connection
+        except DBAPIError as error:
+            _raise_in_our_words(error)
+            raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A write transaction: kept whole at the end of the block, or not at all.
 
-        Raises: DatabaseBusy when it cannot start within the busy timeout. Deadlock. RuntimeError when
-            this thread is already inside one: pass the connection on instead.
+        Raises: DatabaseBusy when it cannot start within the busy timeout. Deadlock. DatabaseUnusable.
+            RuntimeError when this thread is already inside one: pass the connection on instead.
         """
         if getattr(self._thread, "writing", False):
             raise RuntimeError("a write transaction is already open in this thread")
@@ -121,11 +147,12 @@ class Database:
         try:
             with self.engine.connect() as connection, connection.begin():
                 if self.is_sqlite:
-                    _begin_immediate(connection)
+                    # Not by SQLAlchemy's "begin" event: one listener makes it look for listeners at
+                    # every statement, which is a sixth of an identity call's Python calls.
+                    execute(connection, "BEGIN IMMEDIATE")
                 yield connection
-        except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) == _DEADLOCK_DETECTED:
-                raise Deadlock("two writers waited for each other") from error
+        except DBAPIError as error:
+            _raise_in_our_words(error)
             raise
         finally:
             self._thread.writing = False
@@ -178,20 +205,26 @@ def _execute_when_unlocked(cursor: sqlite3.Cursor, statement: str, give_up_secon
             return
 
 
-def _is_locked(error: BaseException | None) -> bool:
-    # The low byte is the error; the others say more about it.
-    return (
-        isinstance(error, sqlite3.OperationalError)
-        and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-    )
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    return _primary_code(error) == sqlite3.SQLITE_BUSY
 
 
-def _begin_immediate(connection: Connection) -> None:
-    # Not by SQLAlchemy's "begin" event: one listener makes it look for listeners at every statement,
-    # which is a sixth of an identity call's Python calls.
-    try:
-        execute(connection, "BEGIN IMMEDIATE")
-    except OperationalError as error:
-        if _is_locked(error.orig):
+def _primary_code(error: sqlite3.OperationalError) -> int:
+    # The low byte is the error; the others say more about it. Python's own errors have none.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _raise_in_our_words(error: DBAPIError) -> None:
+    """Return when it is the statement that is wrong, and not the time."""
+    of_driver = error.orig
+    sqlstate = getattr(of_driver, "sqlstate", None)
+    if sqlstate == _DEADLOCK_DETECTED:
+        raise Deadlock("two writers waited for each other") from error
+    if isinstance(of_driver, sqlite3.OperationalError):
+        if _is_locked(of_driver):
             raise DatabaseBusy(_BUSY_ELSEWHERE) from error
-        raise
+        is_unusable = _primary_code(of_driver) in _UNUSABLE
+    else:
+        is_unusable = isinstance(error, OperationalError) or sqlstate == _READ_ONLY
+    if is_unusable:
+        raise DatabaseUnusable(str(of_driver).strip().partition("\n")[0]) from error

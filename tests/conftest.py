@@ -1,5 +1,7 @@
-"""What tests of every kind share: an empty database with all tables, once on each kind of server."""
+"""What tests of every kind share: chance, and an empty database with all tables on each kind of server."""
 
+import random
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,14 @@ from tests.postgres import running_postgres
 # Tests do not time things: a busy machine is no failure.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    """Random numbers of a seed that is shown when the test fails."""
+    seed = secrets.randbelow(2**32)
+    print(f"seed {seed}")  # noqa: T201 (pytest keeps it for the report)
+    return random.Random(seed)
 
 
 @pytest.fixture(scope="session")

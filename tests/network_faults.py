@@ -184,7 +184,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _reply(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client went away in the middle: that was no request
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server.receiver.reply_to(self.command, self.path, headers, body)
         self.send_response(reply.status_code)

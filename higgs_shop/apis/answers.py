@@ -78,7 +78,7 @@ NOT_NOW: Final = {
         },
     ),
     HTTPStatus.SERVICE_UNAVAILABLE: refusal(
-        "The database is busy.",
+        "The database is busy, or takes nothing: its disk is full, or it is down.",
         "SERVICE_UNAVAILABLE",
         "the database is busy; try again",
         {**USED, **_WAIT},

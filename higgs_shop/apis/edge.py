@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from higgs_shop.apis.errors import ApiError, TooManyCalls, error_body
 from higgs_shop.apis.rate_limit import RateLimiter
-from higgs_shop.database import DatabaseBusy
+from higgs_shop.database import DatabaseBusy, DatabaseError
 
 HEADERS: Final = {
     "Access-Control-Allow-Origin": "*",
@@ -44,7 +44,7 @@ def create_api(
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     app.register_error_handler(ApiError, _refused)
-    app.register_error_handler(DatabaseBusy, _busy)
+    app.register_error_handler(DatabaseError, _not_now)
     app.register_error_handler(HTTPException, _not_served)
     app.register_error_handler(Exception, _failed)
     if rate_limiter is not None:
@@ -102,9 +102,12 @@ def _refused(error: ApiError) -> Response:
     return response
 
 
-def _busy(_error: DatabaseBusy) -> Response:
-    body = error_body("SERVICE_UNAVAILABLE", ["the database is busy; try again"])
-    response = json_answer(body, 503)
+def _not_now(error: DatabaseError) -> Response:
+    message = "the database is busy; try again"
+    if not isinstance(error, DatabaseBusy):
+        _logger.error("an API call failed: the database cannot be used: %s", error)
+        message = "the database cannot be used now; nothing was changed, try again later"
+    response = json_answer(error_body("SERVICE_UNAVAILABLE", [message]), 503)
     response.headers["Retry-After"] = _RETRY_AFTER_SECONDS
     response.headers["Access-Control-Expose-Headers"] = "Retry-After"
     return response

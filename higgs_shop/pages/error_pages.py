@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as AnyResponse
 
 from higgs_shop.apis.errors import error_body
-from higgs_shop.database import DatabaseError
+from higgs_shop.database import DatabaseBusy, DatabaseError
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.visit_session import VisitSession
 from higgs_shop.visitors import FormChanged, SubmissionError
@@ -29,6 +29,10 @@ _MESSAGES: Final = {
     503: ("Just a moment", "The store is busy. Nothing was changed; please try again."),
 }
 
+_NOT_NOW: Final = (
+    "The store cannot write anything down right now. Nothing was changed; please try again later."
+)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -36,7 +40,7 @@ def add_error_pages(app: Flask) -> None:
     """Answer every error with a page, or with JSON where no person is looking."""
     app.register_error_handler(CSRFError, _csrf_page)
     app.register_error_handler(SubmissionError, _submission_page)
-    app.register_error_handler(DatabaseError, _busy_page)
+    app.register_error_handler(DatabaseError, _database_page)
     app.register_error_handler(HTTPException, _http_error_page)
     app.register_error_handler(InternalServerError, _broken_page)
 
@@ -66,8 +70,12 @@ def _submission_page(error: SubmissionError) -> AnyResponse:
     )
 
 
-def _busy_page(_error: DatabaseError) -> AnyResponse:
-    response = plain_page(503)
+def _database_page(error: DatabaseError) -> AnyResponse:
+    message = None
+    if not isinstance(error, DatabaseBusy):
+        _logger.error("the database cannot be used: %s", error)
+        message = _NOT_NOW
+    response = plain_page(503, message)
     response.headers["Retry-After"] = "1"
     return response
 
@@ -88,9 +96,11 @@ def _http_error_page(error: HTTPException) -> AnyResponse:
 
 def _broken_page(error: InternalServerError) -> AnyResponse:
     original = getattr(error, "original_exception", None)
-    if isinstance(original, DatabaseError | SQLAlchemyError):
+    if isinstance(original, DatabaseError):
+        return _database_page(original)
+    if isinstance(original, SQLAlchemyError):
         _logger.error("the database failed: %s", type(original).__name__, exc_info=original)
-        return _busy_page(DatabaseError())
+        return _database_page(DatabaseError("see above"))
     return plain_page(500)
 
 

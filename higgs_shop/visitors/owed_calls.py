@@ -13,7 +13,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from higgs_shop.clock import Clock
-from higgs_shop.database import Database, DatabaseBusy
+from higgs_shop.database import Database, DatabaseError
 from higgs_shop.identity_client import (
     BadRequest,
     CircuitOpen,
@@ -112,9 +112,9 @@ class OwedCalls:
                 if not goes_on or self._monotonic_seconds() > until_seconds:
                     self._release(visit_id, lease)
                     return
-        except DatabaseBusy:
+        except DatabaseError as error:
             # The lease runs out by itself, and the calls stay owed.
-            _logger.warning("visit %s: identity calls wait for the database", visit_id)
+            _logger.warning("visit %s: identity calls wait for the database: %s", visit_id, error)
 
     def forget_leases(self) -> None:
         """At the start of a store's only process: those who held leases are gone."""

@@ -60,6 +60,12 @@ class StoreProcess:
         return (self.instance / "webhook_secret").read_text(encoding="ascii").strip()
 
     @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def host(self) -> tuple[str, int]:
         """Where it listens, for a proxy."""
         parsed = urlsplit(self.address)

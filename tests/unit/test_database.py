@@ -1,5 +1,6 @@
 """The one place where a database is opened."""
 
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -9,8 +10,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError
 
-from higgs_shop.database import BUSY_TIMEOUT_MS, Database, DatabaseBusy, DatabaseError
+from higgs_shop.database import (
+    BUSY_TIMEOUT_MS,
+    Database,
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseUnusable,
+)
 from higgs_shop.tables import heartbeats
 
 BEAT = insert(heartbeats).values(worker="ada", beat_at_ms=1)
@@ -29,6 +37,13 @@ def sqlite(sqlite_file: Path, tmp_path: Path) -> Iterator[Database]:
 def beats(database: Database) -> list[str]:
     with database.read() as connection:
         return list(connection.execute(select(heartbeats.c.worker)).scalars())
+
+
+def beat_under(database: Database, setting: str) -> None:
+    """Write more than fits into the pages that are there, after something was said to the connection."""
+    with database.write() as connection:
+        connection.exec_driver_sql(setting)
+        connection.execute(BEAT, {"worker": "a" * 100_000})
 
 
 class TestEverySqliteConnection:
@@ -194,6 +209,53 @@ class TestBusy:
         with ThreadPoolExecutor(8) as writers:
             list(writers.map(write, range(8)))
         assert len(beats(database)) == 40
+
+
+class TestUnusable:
+    """It is not the statement that is wrong, and later the same may work."""
+
+    def test_a_file_that_may_not_grow(self, sqlite: Database) -> None:
+        with sqlite.read() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        with pytest.raises(DatabaseUnusable, match="database or disk is full"):
+            beat_under(sqlite, f"PRAGMA max_page_count = {pages}")
+        assert beats(sqlite) == []
+
+    def test_a_file_that_may_not_be_written(self, sqlite: Database) -> None:
+        with pytest.raises(DatabaseUnusable, match="readonly"):
+            beat_under(sqlite, "PRAGMA query_only = ON")
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        for use in ("read", "write"):
+            database = Database(f"sqlite:///{tmp_path / 'none' / 'higgs-shop.db'}")
+            with (
+                pytest.raises(DatabaseUnusable, match="unable to open database file"),
+                getattr(database, use)(),
+            ):
+                pass
+
+    def test_a_server_that_is_down(self) -> None:
+        """One line of what the driver says, which is several."""
+        with socket.create_server(("127.0.0.1", 0)) as nobody:
+            port = nobody.getsockname()[1]
+        for use in ("read", "write"):
+            database = Database(f"postgresql+psycopg://shop@127.0.0.1:{port}/shop")
+            with (
+                pytest.raises(DatabaseUnusable, match=r"\A.*refused.*\Z"),
+                getattr(database, use)(),
+            ):
+                pass
+
+    def test_a_server_that_is_read_only(self, postgresql_url: str) -> None:
+        """As a PostgreSQL that has become the standby of another."""
+        database = Database(postgresql_url)
+        with pytest.raises(DatabaseUnusable, match="read-only transaction"):
+            beat_under(database, "SET TRANSACTION READ ONLY")
+        database.close()
+
+    def test_a_statement_that_is_wrong_is_something_else(self, database: Database) -> None:
+        with pytest.raises(DBAPIError), database.read() as connection:
+            connection.exec_driver_sql("SELECT nothing FROM nowhere")
 
 
 def test_a_write_transaction_starts_as_one(sqlite: Database) -> None:

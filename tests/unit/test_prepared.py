@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import bindparam, event, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from higgs_shop.database import Database
+from higgs_shop.database import Database, DatabaseUnusable
 from higgs_shop.prepared import Prepared, execute
 from higgs_shop.tables import user_attributes
 
@@ -101,8 +101,9 @@ def test_a_connection_that_the_server_ends_is_not_used_again(postgresql_url: str
                 execute(ending, f"SELECT pg_terminate_backend({number}, 5000)")
                 execute(connection, "SELECT 1")
 
-        with pytest.raises(OperationalError) as raised:
+        with pytest.raises(DatabaseUnusable, match="terminating connection") as raised:
             lose_the_connection()
-        assert raised.value.connection_invalidated
+        assert isinstance(raised.value.__cause__, OperationalError)
+        assert raised.value.__cause__.connection_invalidated
         with database.read() as connection:
             assert execute(connection, "SELECT 1").rows == [(1,)]
