@@ -19,6 +19,7 @@ from higgs_shop.migrations import upgrade
 from higgs_shop.outbox import Draft
 from higgs_shop.tables import messages
 from tests.faults.result import Result
+from tests.webhook_outputs import an_output
 
 # Few enough for SQLite to leave them all in the log: at a thousand pages it moves them into the file.
 _COMMITS: Final = 60
@@ -60,9 +61,10 @@ def cut(folder: Path, *, times: int, chance: random.Random) -> Outcome:
     file = folder / "whole.db"
     database = Database(f"sqlite:///{file}")
     upgrade(database)
+    output = an_output(database)
     with database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    ends = _commit(database, _log_of(file))
+    ends = _commit(database, output.id, _log_of(file))
     # As a power cut would find them: nobody has closed the database.
     copies = {file: folder / "cut.db", _log_of(file): folder / "cut.db-wal"}
     found = []
@@ -89,7 +91,7 @@ def _log_of(file: Path) -> Path:
     return file.with_name(f"{file.name}-wal")
 
 
-def _commit(database: Database, log: Path) -> list[int]:
+def _commit(database: Database, output_id: int, log: Path) -> list[int]:
     """Commit messages. Returns how long the log was after each commit, in bytes."""
     ends = []
     for number in range(_COMMITS):
@@ -97,6 +99,7 @@ def _commit(database: Database, log: Path) -> list[int]:
             outbox.enqueue(
                 connection,
                 workspace_id="default",
+                output_id=output_id,
                 mpid=1 + number % _PEOPLE,
                 drafts=[Draft(None, partial(_body, number))] * _MESSAGES_EACH,
                 now_ms=_NOW_MS + number,

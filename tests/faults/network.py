@@ -22,7 +22,7 @@ from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
 from higgs_shop.outbox import Draft
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.webhook_output import Delivery, Forwarder, WebhookOutput
+from higgs_shop.webhook_output import Delivery, Forwarder, Sender
 from tests.faults.result import Result
 from tests.network_faults import (
     ANSWER_TWICE,
@@ -50,6 +50,7 @@ from tests.network_faults import (
     serving,
     trusting,
 )
+from tests.webhook_outputs import an_output
 
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 EVENTS_EACH: Final = 2
@@ -157,22 +158,22 @@ def endure(
         deadline_seconds: of an attempt, while the fault lasts.
     """
     people = range(1, events // EVENTS_EACH + 1)
-    _enqueue(database, people)
     with _line(fault, drip_seconds) as line:
-        senders = _Senders(database, people)
+        output = an_output(database, url=line.url)
+        _enqueue(database, output.id, people)
+        rounds = _Rounds(database, people)
         with (
-            _output(database, line, deadline_seconds) as hasty,
-            _output(database, line, _PATIENT_SECONDS) as patient,
+            _sender(database, line, deadline_seconds) as hasty,
+            _sender(database, line, _PATIENT_SECONDS) as patient,
         ):
-            senders.output = hasty
-            with Forwarder(senders.deliver_due, clock=system_clock, poll_seconds=0.01) as forwarder:
-                senders.wait_until(senders.all_tried, "the fault has met everybody")
-                # What is on its way into the fault comes back first: it is the fault's, too.
-                senders.output = patient
+            rounds.sender = hasty
+            with Forwarder(rounds.deliver_due, clock=system_clock, poll_seconds=0.01) as forwarder:
+                rounds.wait_until(rounds.all_tried, "the fault has met everybody")
+                rounds.sender = patient
                 line.mend()
-                senders.wait_until(senders.all_delivered, "everything is delivered")
+                rounds.wait_until(rounds.all_delivered, "everything is delivered")
                 gone = sum(not thread.is_alive() for thread in forwarder._threads)
-        return _outcome(line, senders, events=events, broken=senders.errors + gone)
+        return _outcome(line, rounds.deliveries, events=events, broken=rounds.errors + gone)
 
 
 @dataclass(frozen=True)
@@ -210,27 +211,27 @@ def _line(fault: Fault, drip_seconds: float) -> Iterator[_Line]:
 
 
 @contextmanager
-def _output(database: Database, line: _Line, deadline_seconds: float) -> Iterator[WebhookOutput]:
+def _sender(database: Database, line: _Line, deadline_seconds: float) -> Iterator[Sender]:
     with OutgoingHttp(
         deadline_seconds=deadline_seconds,
         max_answer_bytes=_MOST_ANSWER_BYTES,
         ssl_context=trusting(line.authority) if line.impostor else None,
     ) as http:
-        yield WebhookOutput(
+        yield Sender(
             database,
             http,
             timeout_seconds=deadline_seconds,
             clock=system_clock,
-            url=line.url,
+            inbox_address=line.url,
             secrets=[SECRET],
             schedule_seconds=_SCHEDULE_SECONDS,
         )
 
 
-class _Senders:
-    """The rounds of a forwarder, watched. The output may be changed between two of them."""
+class _Rounds:
+    """The rounds of a forwarder, watched. The sender may be changed between two of them."""
 
-    output: WebhookOutput
+    sender: Sender
 
     def __init__(self, database: Database, people: Sequence[int]) -> None:
         self._database = database
@@ -239,10 +240,10 @@ class _Senders:
         self.deliveries: list[Delivery] = []
         self.errors = 0
 
-    def deliver_due(self, now_ms: int, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
+    def deliver_due(self, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
         deliveries: Sequence[Delivery] = ()
         try:
-            deliveries = self.output.deliver_due(now_ms, keep_going=keep_going)
+            deliveries = self.sender.deliver_due(keep_going=keep_going)
         except Exception:
             self.errors += 1
             raise
@@ -270,13 +271,14 @@ class _Senders:
             return outbox.backlog(connection, "default").waiting == 0
 
 
-def _enqueue(database: Database, people: Sequence[int]) -> None:
+def _enqueue(database: Database, output_id: int, people: Sequence[int]) -> None:
     with database.write() as connection:
         for mpid in people:
             drafts = [Draft(None, partial(_body, mpid)) for _ in range(EVENTS_EACH)]
             outbox.enqueue(
                 connection,
                 workspace_id="default",
+                output_id=output_id,
                 mpid=mpid,
                 drafts=drafts,
                 now_ms=system_clock(),
@@ -288,13 +290,13 @@ def _body(mpid: int, sequence: int, webhook_id: str) -> bytes:
     return json.dumps(facts, ensure_ascii=False).encode()
 
 
-def _outcome(line: _Line, senders: _Senders, *, events: int, broken: int) -> Outcome:
+def _outcome(line: _Line, deliveries: Sequence[Delivery], *, events: int, broken: int) -> Outcome:
     arrived = _sent_to(line.receiver)
     first: dict[str, bytes] = {}
     for request in arrived:
         first.setdefault(request.headers["webhook-id"], request.body)
-    delivered = {each.message.webhook_id for each in senders.deliveries if each.succeeded}
-    failed = [each.attempt for each in senders.deliveries if not each.succeeded]
+    delivered = {each.message.webhook_id for each in deliveries if each.succeeded}
+    failed = [each.attempt for each in deliveries if not each.succeeded]
     return Outcome(
         events=events,
         failures=len(failed),

@@ -10,6 +10,7 @@ from standardwebhooks import Webhook
 
 from higgs_shop.clock import system_clock
 from higgs_shop.webhook_output import BadSecret, sign, verify
+from tests.faults.signatures import random_body, random_secret
 
 # The specification's own example.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -39,7 +40,7 @@ def test_the_example_of_the_specification() -> None:
 def test_the_library_verifies_random_bodies_byte_for_byte(dice: random.Random) -> None:
     now_seconds = system_clock() // 1_000
     for number in range(50):
-        secret = "whsec_" + base64.b64encode(dice.randbytes(dice.randint(24, 64))).decode()
+        secret = random_secret(dice)
         body = random_body(dice, characters=20_000 if number == 0 else dice.randint(0, 200))
         headers = {"webhook-id": f"msg_{number}", "webhook-timestamp": str(now_seconds)}
         headers["webhook-signature"] = sign(
@@ -52,16 +53,6 @@ def test_the_library_verifies_random_bodies_byte_for_byte(dice: random.Random) -
         assert Webhook(secret).verify(body, headers) == json.loads(body)
         assert verify([secret], headers, body, now_seconds * 1_000).ok
         assert not verify([secret], headers, body + b" ", now_seconds * 1_000).ok
-
-
-def random_body(dice: random.Random, *, characters: int) -> bytes:
-    """JSON with text of every plane, and members in no particular order."""
-    planes = ("az", "\x20\x7e", "äÿ", "ࠀ\ud7ff", "\U0001f300\U0001faff")
-    text = "".join(
-        chr(dice.randint(*map(ord, dice.choice(planes)))) for _ in range(max(1, characters))
-    )
-    members = dict.fromkeys(dice.sample("zyxabc", 3), text)
-    return json.dumps(members, ensure_ascii=dice.random() < 0.5).encode()
 
 
 def test_what_the_library_signs_is_valid_here() -> None:
