@@ -9,6 +9,7 @@ from rich.table import Table
 
 from benchmarks import (
     clean_clone,
+    durability,
     first_page,
     identity,
     identity_over_tcp,
@@ -29,6 +30,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], list[Row]]]] = {
     "first_page": first_page.rows,
     "running_store": running_store.rows,
     "trouble": trouble.rows,
+    "durability": durability.rows,
 }
 
 
