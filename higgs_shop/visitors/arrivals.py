@@ -44,8 +44,9 @@ class Arrivals:
         """What has to be there before the visit's events can be logged."""
         now_ms = self._clock()
         stands = footing(connection, visit)
-        is_owed = stands.next_call_ms is not None
-        is_due = stands.next_call_ms is not None and stands.next_call_ms <= now_ms
+        next_call_ms = stands.next_call_ms
+        is_owed = next_call_ms is not None
+        is_due = next_call_ms is not None and intents.is_due(next_call_ms, now_ms)
         if visit.is_opted_out:
             return Needs(session=False, user=False, calls=is_due, over=None)
         live = stands.session

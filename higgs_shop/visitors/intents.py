@@ -106,7 +106,15 @@ def gating(owed: Iterable[Intent]) -> list[Intent]:
 def first_due(owed: Sequence[Intent], now_ms: int) -> Intent | None:
     """What to do next: the calls about who it is in their order, aliases whenever they are due."""
     in_turn = [*gating(owed)[:1], *(intent for intent in owed if intent.action == ALIAS)]
-    return next((intent for intent in in_turn if intent.next_attempt_ms <= now_ms), None)
+    return next((intent for intent in in_turn if is_due(intent.next_attempt_ms, now_ms)), None)
+
+
+def is_due(next_attempt_ms: int, now_ms: int) -> bool:
+    """Whether a call may be made now.
+
+    What is further away than any wait was written down before the clock was set back: it is due, too.
+    """
+    return not now_ms < next_attempt_ms <= now_ms + _LONGEST_ASKED_WAIT_MS
 
 
 def latest(connection: Connection, visit_id: int, *, most: int) -> list[Intent]:
@@ -116,7 +124,15 @@ def latest(connection: Connection, visit_id: int, *, most: int) -> list[Intent]:
 
 def visits_with_due_calls(connection: Connection, now_ms: int, *, most: int = 50) -> list[int]:
     """Visits whose next call is due and which nobody is working on."""
-    rows = connection.execute(_DUE_VISITS, {"now": now_ms, "most": most})
+    rows = connection.execute(
+        _DUE_VISITS,
+        {
+            "now": now_ms,
+            "latest_due": now_ms + _LONGEST_ASKED_WAIT_MS,
+            "latest_until": now_ms + LEASE_MS,
+            "most": most,
+        },
+    )
     return [row.visit_id for row in rows]
 
 
@@ -124,7 +140,8 @@ def take_lease(connection: Connection, visit_id: int, now_ms: int) -> str | None
     """Become the one who makes the visit's calls. None when somebody else is."""
     lease = secrets.token_hex(8)
     taken = connection.execute(
-        _TAKE_LEASE, {"visit": visit_id, "lease": lease, "until": now_ms + LEASE_MS, "now": now_ms}
+        _TAKE_LEASE,
+        {"visit": visit_id, "lease": lease, "latest_until": now_ms + LEASE_MS, "now": now_ms},
     )
     return lease if taken.rowcount else None
 
@@ -289,11 +306,16 @@ _LATEST = (
     .order_by(intents.c.id.desc())
     .limit(bindparam("most"))
 )
-_LEASE_IS_FREE = or_(visits.c.lease_until_ms.is_(None), visits.c.lease_until_ms < bindparam("now"))
+# One that ends later than a new one would was taken before the clock was set back.
+_LEASE_IS_FREE = or_(
+    visits.c.lease_until_ms.is_(None),
+    visits.c.lease_until_ms < bindparam("now"),
+    visits.c.lease_until_ms > bindparam("latest_until"),
+)
 _TAKE_LEASE = (
     update(visits)
     .where(visits.c.id == bindparam("visit"), _LEASE_IS_FREE)
-    .values(lease_token=bindparam("lease"), lease_until_ms=bindparam("until"))
+    .values(lease_token=bindparam("lease"), lease_until_ms=bindparam("latest_until"))
 )
 _earlier = intents.alias("earlier")
 _IS_FIRST = or_(
@@ -308,7 +330,15 @@ _IS_FIRST = or_(
 _DUE_VISITS = (
     select(intents.c.visit_id)
     .join(visits, visits.c.id == intents.c.visit_id)
-    .where(IS_PENDING, intents.c.next_attempt_ms <= bindparam("now"), _IS_FIRST, _LEASE_IS_FREE)
+    .where(
+        IS_PENDING,
+        or_(
+            intents.c.next_attempt_ms <= bindparam("now"),
+            intents.c.next_attempt_ms > bindparam("latest_due"),
+        ),
+        _IS_FIRST,
+        _LEASE_IS_FREE,
+    )
     .order_by(intents.c.next_attempt_ms)
     .limit(bindparam("most"))
 )

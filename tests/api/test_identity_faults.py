@@ -18,12 +18,16 @@ from higgs_shop.database import Database
 from higgs_shop.idsync_service import create_service, random_mpid
 from higgs_shop.migrations import upgrade
 from higgs_shop.settings import Settings
+from higgs_shop.visitors import intents
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
 from tests.api import journeys
 from tests.api.conftest import FakeClock, OpenStore, Store
 from tests.network_faults import (
     BLACKHOLE,
+    CONTINUE_FOREVER,
     DRIP,
+    DRIP_BODY,
+    HALF_CLOSE,
     JUNK,
     PASS,
     REFUSE,
@@ -90,7 +94,9 @@ def catch_up(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "mode", [BLACKHOLE, DRIP, REFUSE, RESET, JUNK], ids=lambda mode: str(mode.name)
+    "mode",
+    [BLACKHOLE, CONTINUE_FOREVER, DRIP, DRIP_BODY, HALF_CLOSE, REFUSE, RESET, JUNK],
+    ids=lambda mode: str(mode.name),
 )
 def test_pages_are_answered_while_the_service_is_in_trouble(
     open_store: OpenStore, line: FaultProxy, mode: Mode
@@ -202,6 +208,51 @@ class TestRetryPolicy:
                 store.parts.background.do_round()
             waits_seconds.append(waited)
         assert waits_seconds == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+class TestAClockThatIsSetBack:
+    """By an hour, while a call is owed: nobody waits for the clock to be where it was."""
+
+    @pytest.fixture
+    def store(self, open_store: OpenStore, service: Receiver) -> Store:
+        """A store whose only visitor was not told who they are."""
+        store = open_store(
+            idsync_url=f"{service.url}/v1", identity_budget_seconds=LONG_BUDGET_SECONDS
+        )
+        service.script(Reply(500))
+        store.browser().get("/about")
+        assert [row["state"] for row in store.rows("identity_intents")] == ["pending"]
+        return store
+
+    @pytest.fixture
+    def service(self) -> Iterator[Receiver]:
+        with Receiver(answer=known_as(4711)) as receiver:
+            yield receiver
+
+    def test_the_call_is_made_by_the_worker(self, store: Store) -> None:
+        store.clock.forward(minutes=-60)
+        assert store.parts.background.do_round() == 1
+        assert {event.mpid for event in store.events()} == {4711}
+
+    def test_or_by_the_next_page(self, open_store: OpenStore, service: Receiver) -> None:
+        store = open_store(
+            idsync_url=f"{service.url}/v1", identity_budget_seconds=LONG_BUDGET_SECONDS
+        )
+        service.script(Reply(500))
+        visitor = store.browser()
+        visitor.get("/about")
+        store.clock.forward(minutes=-60)
+        assert journeys.mpid(visitor.get("/about")) == "4711"
+
+    def test_whoever_died_while_making_it_holds_it_up_no_longer(self, store: Store) -> None:
+        ((visit,),) = [[row["id"]] for row in store.rows("visits")]
+        with store.parts.database.write() as connection:
+            assert intents.take_lease(connection, visit, store.clock())
+        store.clock.forward(seconds=10)
+        assert store.parts.background.do_round() == 0, "they may be alive"
+        store.clock.forward(minutes=-60)
+        assert store.parts.background.do_round() == 1
+        assert {event.mpid for event in store.events()} == {4711}
 
 
 class TestAServiceThatIsLeftAlone:

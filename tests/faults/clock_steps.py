@@ -61,20 +61,20 @@ class Outcome:
     """What became of the events.
 
     Attributes:
-        lost: events that were not delivered within a longest wait of the last step.
+        stuck: events that were not delivered within a longest wait of the last step.
         out_of_order: first arrivals that are not the next of their person.
         longest_ms: true time, the longest that a person with waiting events went without an attempt.
     """
 
     events: int
-    lost: int
+    stuck: int
     out_of_order: int
     longest_ms: int
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing came of the steps."""
-        return not (self.lost or self.out_of_order) and self.longest_ms <= LONGEST_WAIT_MS
+        return not (self.stuck or self.out_of_order) and self.longest_ms <= LONGEST_WAIT_MS
 
 
 def step(
@@ -119,7 +119,7 @@ def step(
     events = len(steps_ms) * events_each
     return Outcome(
         events=events,
-        lost=events - len(receiver.arrived),
+        stuck=events - len(receiver.arrived),
         out_of_order=receiver.out_of_order,
         longest_ms=waits.longest_ms,
     )
@@ -211,7 +211,7 @@ def results(steps: int, seed: int) -> list[Result]:
         Result(
             "D16",
             f"clock set {steps} times",
-            f"{outcome.events} events, {outcome.lost} lost, {outcome.out_of_order} out of order,"
+            f"{outcome.events} events, {outcome.stuck} stuck, {outcome.out_of_order} out of order,"
             f" longest wait {outcome.longest_ms // 1_000} s of {LONGEST_WAIT_MS // 1_000} s",
             outcome.is_sound,
         )
