@@ -37,6 +37,7 @@ from tests.network_faults import (
     PASS,
     REFUSE,
     RESET,
+    THIS_MACHINE,
     TOO_LITTLE,
     TOO_MUCH,
     FaultProxy,
@@ -215,6 +216,7 @@ def _sender(database: Database, line: _Line, deadline_seconds: float) -> Iterato
     with OutgoingHttp(
         deadline_seconds=deadline_seconds,
         max_answer_bytes=_MOST_ANSWER_BYTES,
+        reach=THIS_MACHINE,
         ssl_context=trusting(line.authority) if line.impostor else None,
     ) as http:
         yield Sender(

@@ -20,7 +20,7 @@ from higgs_shop.outbox import Draft
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.webhook_output import Sender
 from tests.faults.result import Result
-from tests.network_faults import Received, Receiver
+from tests.network_faults import THIS_MACHINE, Received, Receiver
 from tests.webhook_outputs import an_output
 
 _PATH: Final = "/webhook-of-d9"
@@ -76,7 +76,7 @@ def verify(database: Database, *, bodies: int, chance: random.Random) -> Outcome
     secrets = [random_secret(chance), random_secret(chance)]
     with (
         Receiver() as receiver,
-        OutgoingHttp(deadline_seconds=30, max_answer_bytes=1_000) as http,
+        OutgoingHttp(deadline_seconds=30, max_answer_bytes=1_000, reach=THIS_MACHINE) as http,
     ):
         output = an_output(database, url=f"{receiver.url}{_PATH}")
         with database.write() as connection:
