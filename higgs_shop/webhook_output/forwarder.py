@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from higgs_shop.clock import Clock
-from higgs_shop.database import DatabaseBusy
+from higgs_shop.database import DatabaseError
 from higgs_shop.webhook_output.sender import Delivery
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -148,7 +148,7 @@ class Forwarder:
 
 
 def _log_failure(error: Exception) -> None:
-    if isinstance(error, DatabaseBusy):  # it passes by itself, and a traceback would say nothing
+    if isinstance(error, DatabaseError):  # it passes by itself, and a traceback would say nothing
         _log.warning("a round of forwarding waits: %s", error)
     else:
         _log.error("a round of forwarding failed", exc_info=error)

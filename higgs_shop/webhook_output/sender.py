@@ -111,7 +111,7 @@ class Sender:
             keep_going: asked before each POST; at the first False, what is left is given back unsent.
         Returns: one Delivery a message, in sequence, at most one of them failed, and that one last;
             empty when nothing is due. A refused or silent receiver is an outcome, not an error.
-        Raises: DatabaseBusy and SQLAlchemy's errors, when claiming or recording is impossible.
+        Raises: DatabaseError and SQLAlchemy's errors, when claiming or recording is impossible.
         """
         claim = claim_due(
             self._database,
