@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    null,
     or_,
     select,
     update,
@@ -31,6 +32,7 @@ from higgs_shop.database import Database
 from higgs_shop.outbox.message import Attempt, Backlog, Claim, Draft, Message, MessageState
 from higgs_shop.outputs import Output, pause_output
 from higgs_shop.outputs.output import STORED, stored_output
+from higgs_shop.prepared import Prepared
 from higgs_shop.tables import delivery_attempts, mailboxes, messages, outputs
 
 LeaseClock = Callable[[Connection], int]
@@ -168,6 +170,7 @@ def record(
     attempts: Sequence[Attempt],
     *,
     clock: LeaseClock,
+    keeps_lease: bool = False,
     pause_because: str | None = None,
 ) -> bool:
     """Store how the sending went, and give the lease back: all of it in one transaction, or nothing.
@@ -176,6 +179,8 @@ def record(
     behind the others that are due, and a person with a long backlog holds up nobody.
 
     Args:
+        attempts: those that are not stored yet.
+        keeps_lease: for a sender that goes on: the mailbox stays its own until the lease runs out.
         pause_because: pauses the output, for this reason.
     Returns: False, with nothing stored, when the lease ran out and somebody else took the mailbox.
     Raises: DatabaseBusy.
@@ -185,23 +190,18 @@ def record(
     delivered = [sequences[each.message_id] for each in attempts if each.state == "delivered"]
     with database.write() as connection:
         # First, since it locks the mailbox on PostgreSQL: whoever enqueues now waits until the end.
-        released = connection.execute(
-            _release,
-            key
-            | {
-                "held_token": claim.token,
-                "delivered": max([claim.delivered_sequence, *delivered]),
-            },
+        held = (_advance if keeps_lease else _release).write(
+            connection,
+            key | {"held_token": claim.token, "delivered": max(delivered, default=0)},
         )
-        if released.rowcount == 0:
+        if held == 0:
             return False
         now_ms = clock(connection)
         if attempts:
-            connection.execute(_insert_attempt, [_attempt_row(claim, each) for each in attempts])
-            connection.execute(
-                _update_message, [_message_update(each, now_ms) for each in attempts]
-            )
-        connection.execute(_set_due, key | {"now_ms": now_ms})
+            _insert_attempt.write(connection, *(_attempt_row(claim, each) for each in attempts))
+            _update_message.write(connection, *(_message_update(each, now_ms) for each in attempts))
+        if not keeps_lease:
+            connection.execute(_set_due, key | {"now_ms": now_ms})
         if pause_because is not None:
             pause_output(connection, claim.output.id, pause_because, now_ms)
         return True
@@ -336,11 +336,20 @@ _select_due: Final = (
 
 _lease: Final = update(mailboxes).where(*_this_mailbox)
 
-_release: Final = (
+_recording: Final = (
     update(mailboxes)
     .where(*_this_mailbox, mailboxes.c.lease_token == bindparam("held_token"))
-    .values(lease_token=None, lease_until_ms=None, delivered_sequence=bindparam("delivered"))
+    .values(
+        delivered_sequence=case(
+            (mailboxes.c.delivered_sequence < bindparam("delivered"), bindparam("delivered")),
+            else_=mailboxes.c.delivered_sequence,
+        )
+    )
 )
+
+# Prepared, as all that each message costs: see prepared.py.
+_advance: Final = Prepared(_recording)
+_release: Final = Prepared(_recording.values(lease_token=null(), lease_until_ms=null()))
 
 _forget_leases: Final = (
     update(mailboxes)
@@ -393,9 +402,9 @@ _set_due: Final = (
     .values(due_at_ms=case((_first_due_ms < _now_ms, _now_ms), else_=_first_due_ms))
 )
 
-_insert_attempt: Final = insert(delivery_attempts)
+_insert_attempt: Final = Prepared(insert(delivery_attempts))
 
-_update_message: Final = (
+_update_message: Final = Prepared(
     update(messages)
     .where(messages.c.id == bindparam("of_message"))
     .values(

@@ -1,8 +1,8 @@
-"""One round of sending: claim a mailbox, post its messages in order until one fails, record it all.
+"""One round of sending: claim a mailbox, post its messages in order until one fails, record each.
 
 Nothing of the database is held while the network is used. A process that dies between sending and
-recording leaves a lease that runs out; the message then goes out again, with the same `webhook-id` and
-the same bytes, so that a receiver can tell.
+recording leaves a lease that runs out; the one message then goes out again, with the same `webhook-id`
+and the same bytes, so that a receiver can tell.
 """
 
 import logging
@@ -123,15 +123,25 @@ class Sender:
             return []
         self._last_output = claim.output.id
         deliveries: list[Delivery] = []
+        unrecorded: list[Attempt] = []
         try:
-            self._deliver(claim, deliveries, keep_going)
+            self._deliver(claim, deliveries, unrecorded, keep_going)
         finally:
             # Also when something unforeseen ends the round: what was delivered stays delivered.
-            self._record(claim, deliveries)
+            if not self._record(claim, unrecorded):
+                _log.warning(
+                    "the lease on the mailbox of MPID %d ran out; %d attempts are not recorded",
+                    claim.mpid,
+                    len(unrecorded),
+                )
         return deliveries
 
     def _deliver(
-        self, claim: Claim, deliveries: list[Delivery], keep_going: Callable[[], bool]
+        self,
+        claim: Claim,
+        deliveries: list[Delivery],
+        unrecorded: list[Attempt],
+        keep_going: Callable[[], bool],
     ) -> None:
         self._database.assert_not_writing()
         last_start_seconds = self._monotonic_seconds() + _ROUND_MS / 1_000
@@ -139,8 +149,14 @@ class Sender:
         for message in claim.messages:
             if not keep_going() or self._monotonic_seconds() > last_start_seconds:
                 return
+            # Before the next POST: whoever is killed has one to repeat, and not all of the mailbox.
+            if unrecorded and not self._record(claim, unrecorded, goes_on=True):
+                return
+            unrecorded.clear()
             given_up = range(delivered_sequence + 1, message.sequence)
-            deliveries.append(Delivery(message, self._attempt(claim.output, message, given_up)))
+            attempt = self._attempt(claim.output, message, given_up)
+            unrecorded.append(attempt)
+            deliveries.append(Delivery(message, attempt))
             if not deliveries[-1].succeeded:
                 return
             delivered_sequence = max(delivered_sequence, message.sequence)
@@ -218,29 +234,24 @@ class Sender:
             wait_ms=wait_ms,
         )
 
-    def _record(self, claim: Claim, deliveries: Sequence[Delivery]) -> None:
-        attempts = [delivery.attempt for delivery in deliveries]
+    def _record(self, claim: Claim, attempts: Sequence[Attempt], *, goes_on: bool = False) -> bool:
         for _ in range(_RECORD_TRIES - 1):
             with suppress(DatabaseBusy):
-                return self._record_once(claim, attempts)
-        return self._record_once(claim, attempts)
+                return self._record_once(claim, attempts, goes_on)
+        return self._record_once(claim, attempts, goes_on)
 
-    def _record_once(self, claim: Claim, attempts: Sequence[Attempt]) -> None:
+    def _record_once(self, claim: Claim, attempts: Sequence[Attempt], goes_on: bool) -> bool:
         is_gone = any(attempt.status_code == GONE for attempt in attempts)
         is_recorded = record(
             self._database,
             claim,
             attempts,
             clock=self._lease_clock,
+            keeps_lease=goes_on,
             pause_because=_GONE_REASON if is_gone else None,
         )
         if not is_recorded:
-            _log.warning(
-                "the lease on the mailbox of MPID %d ran out; %d attempts are not recorded",
-                claim.mpid,
-                len(attempts),
-            )
-            return
+            return False
         if is_gone:
             _log.warning("output %s is paused: %s", claim.output.name, _GONE_REASON)
         for attempt in attempts:
@@ -252,6 +263,7 @@ class Sender:
                     attempt.number,
                     attempt.error or f"status {attempt.status_code}",
                 )
+        return True
 
 
 def _storable(text: str) -> str:

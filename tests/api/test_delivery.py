@@ -473,16 +473,18 @@ def test_a_url_that_can_never_be_reached_is_an_outcome_too(
     assert delivery.attempt.state == "waiting"
 
 
-def test_dying_between_sending_and_recording_sends_the_same_bytes_again(
+def test_dying_between_sending_and_recording_repeats_one_message_with_the_same_bytes(
     database: Database,
     clock: FakeClock,
     receiver: Receiver,
     sender: Sender,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    enqueue(database, ADA, ADA, now_ms=clock())
+    enqueue(database, *[ADA] * 4, now_ms=clock())
 
-    def killed(*_: object, **__: object) -> bool:
+    def killed(*arguments: Any, **options: Any) -> bool:
+        if len(receiver.requests) < 3:
+            return outbox.record(*arguments, **options)
         raise SystemExit
 
     with monkeypatch.context() as patch:
@@ -495,8 +497,8 @@ def test_dying_between_sending_and_recording_sends_the_same_bytes_again(
     again = sender.deliver_due()
 
     assert [each.attempt.number for each in again] == [1, 1]
-    assert sequences(receiver.requests) == [1, 2, 1, 2]
-    assert_each_once_in_order(receiver.requests, {ADA: 2})
+    assert sequences(receiver.requests) == [1, 2, 3, 3, 4]
+    assert_each_once_in_order(receiver.requests, {ADA: 4})
     assert waiting(database) == 0
 
 
@@ -548,6 +550,25 @@ def test_a_sender_that_comes_back_late_cannot_undo_what_another_recorded(
     assert (state.state, state.attempts) == ("delivered", 1)
     assert "the lease on the mailbox of MPID 1001 ran out" in caplog.text
     assert_each_once_in_order(receiver.requests, {ADA: 1})
+
+
+@on_one_database
+def test_a_sender_that_lost_its_lease_sends_nothing_more(
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
+) -> None:
+    """While the first of three is on its way, somebody else delivers all of them."""
+
+    def late(request: Received) -> Reply:
+        if request.number == 1:
+            clock.advance(seconds=60)
+            assert len(sender.deliver_due()) == 3
+        return Reply(200)
+
+    receiver.answer = late
+    enqueue(database, ADA, ADA, ADA, now_ms=clock())
+
+    assert [each.message.sequence for each in sender.deliver_due()] == [1]
+    assert sequences(receiver.requests) == [1, 1, 2, 3]
 
 
 @on_one_database

@@ -292,6 +292,23 @@ def test_a_lease_that_runs_out_is_given_back_with_the_same_bytes(database: Datab
     assert next_sender.token != dead_sender.token
 
 
+def test_a_sender_that_goes_on_keeps_its_lease_and_what_it_recorded(database: Database) -> None:
+    fill(database, ADA, ADA)
+    sender = must_claim(database)
+    first, second = sender.messages
+
+    assert outbox.record(database, sender, [delivered(first)], clock=at(NOW_MS), keeps_lease=True)
+
+    assert claim(database) is None, "still leased"
+    assert states(database, 1)[1].state == "delivered"
+    again = must_claim(database, now_ms=sender.until_ms)
+    assert again.messages == (second,), "as if the sender had died"
+    assert not outbox.record(
+        database, sender, [delivered(second)], clock=at(NOW_MS), keeps_lease=True
+    )
+    assert not outbox.record(database, sender, [], clock=at(NOW_MS))
+
+
 def test_who_lost_the_lease_can_no_longer_record_or_reschedule(database: Database) -> None:
     fill(database, ADA)
     late = must_claim(database)
