@@ -4,7 +4,17 @@ import logging
 from http import HTTPStatus
 from typing import Final
 
-from flask import Flask, Response, g, jsonify, redirect, render_template, request, session, url_for
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -127,12 +137,11 @@ def plain_page(status: int, message: str | None = None, *, has_files: bool = Tru
     Args:
         has_files: whether style and picture would be served to whoever sees it.
     """
-    g.without_context = True
     title, usual = _MESSAGES[status]
     if _wants_json():
         return _json_error(status, message or usual)
-    body = render_template(
-        "errors/plain.html",
+    # Not by render_template: what it adds to every page asks who is visiting.
+    body = current_app.jinja_env.get_template("errors/plain.html").render(
         status=status,
         title=title,
         message=message or usual,

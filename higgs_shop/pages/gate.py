@@ -56,7 +56,6 @@ def _is_for_another(host: str) -> bool:
 
 
 def _refuse_host() -> AnyResponse:
-    g.without_context = True
     return plain_page(
         400,
         "This store is not served under that name. To serve it, add the name to "

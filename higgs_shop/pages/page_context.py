@@ -74,7 +74,7 @@ def add_page_context(app: Flask) -> None:
 
 
 def _context() -> dict[str, Any]:
-    if not has_request_context() or g.get("without_context", False):
+    if not has_request_context():
         return {}
     visit = current_visitor.known_visit()
     customer = current_visitor.customer()
