@@ -13,7 +13,7 @@ given = $(filter command line,$(origin $(1)))
 LISTEN := $(if $(call given,HOST),HIGGS_SHOP_HOST='$(HOST)') $(if $(call given,PORT),HIGGS_SHOP_PORT='$(PORT)')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format install clean screenshot
+.PHONY: help run test check bench crash format install clean screenshot
 .SILENT:
 .DELETE_ON_ERROR:
 
@@ -24,6 +24,8 @@ help:
 	echo '              (make test ARGS="-k cart -x" hands options on to pytest)'
 	echo 'make check    the same, tool by tool: format, lint, types, imports, tests'
 	echo 'make bench    measure the store, and print the figures beside the goals (minutes)'
+	echo 'make crash    kill the store and all around it, and count what is lost (an hour)'
+	echo '              (make crash ARGS="--size everyday D1" is what make test does of it)'
 	echo 'make format   format the code and mend what the linter can mend'
 	echo 'make screenshot  take the picture of the README again'
 	echo 'make install  everything for developing into .venv'
@@ -46,6 +48,9 @@ check: $(VENV)/browser.stamp $(VENV)/web_sdk.stamp
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+crash: $(VENV)/test.stamp
+	$(BIN)/python -m tests.crash $(ARGS)
 
 format: $(VENV)/test.stamp
 	$(BIN)/python -m ruff check --fix-only $(SOURCES)
