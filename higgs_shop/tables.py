@@ -493,19 +493,28 @@ messages = Table(
         postgresql_where=text("state = 'waiting'"),
     ),
     Index(
-        "ix_messages_dead",
-        "output_id",
-        "id",
-        sqlite_where=text("state = 'dead'"),
-        postgresql_where=text("state = 'dead'"),
-    ),
-    Index(
         "ix_messages_replayed",
         "replay_id",
         "state",
         sqlite_where=text("replay_id IS NOT NULL"),
         postgresql_where=text("replay_id IS NOT NULL"),
     ),
+    # What is looked at and replayed, one state at a time: of everybody, and of one person.
+    Index(None, "output_id", "state", "id"),
+    Index(None, "output_id", "mpid", "state", "id"),
+    sqlite_autoincrement=True,
+)
+
+# What somebody asked to be delivered again. How far it is, its messages tell.
+replays = Table(
+    "replays",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("output_id", _Id, nullable=False),
+    Column("chosen", _Json, nullable=False),  # what was asked for: the fields of a ReplayChoice
+    Column("total", Integer, nullable=False),
+    _ms("started_at_ms"),
     Index(None, "output_id", "id"),
     sqlite_autoincrement=True,
 )

@@ -5,6 +5,16 @@ any transaction, and records how it went. A message is sent at least once, alway
 `webhook-id` and the same bytes.
 """
 
+from higgs_shop.outbox.deliveries import (
+    MOST_COUNTED,
+    Counts,
+    ListedAttempt,
+    ListedMessage,
+    count_messages,
+    get_message,
+    list_attempts,
+    list_messages,
+)
 from higgs_shop.outbox.message import (
     Attempt,
     Backlog,
@@ -13,6 +23,15 @@ from higgs_shop.outbox.message import (
     Message,
     MessageState,
     State,
+)
+from higgs_shop.outbox.replays import (
+    Progress,
+    Replay,
+    ReplayChoice,
+    count_chosen,
+    list_replays,
+    progress_of,
+    start_replay,
 )
 from higgs_shop.outbox.store import (
     BACKLOG_IS_FULL,
@@ -28,19 +47,34 @@ from higgs_shop.outbox.store import (
 
 __all__ = [
     "BACKLOG_IS_FULL",
+    "MOST_COUNTED",
     "Attempt",
     "Backlog",
     "Claim",
+    "Counts",
     "Draft",
     "LeaseClock",
+    "ListedAttempt",
+    "ListedMessage",
     "Message",
     "MessageState",
+    "Progress",
+    "Replay",
+    "ReplayChoice",
     "State",
     "backlog",
     "claim_due",
+    "count_chosen",
+    "count_messages",
     "database_time",
     "enqueue",
     "forget_leases",
+    "get_message",
+    "list_attempts",
+    "list_messages",
+    "list_replays",
     "messages_of_events",
+    "progress_of",
     "record",
+    "start_replay",
 ]

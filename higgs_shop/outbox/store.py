@@ -207,6 +207,17 @@ def record(
         return True
 
 
+def set_due(connection: Connection, output: Output, mpids: Collection[int], now_ms: int) -> None:
+    """Make mailboxes due when their first waiting message is, but not before now; never if none waits.
+
+    Args:
+        connection: of a write transaction that holds these mailboxes.
+        mpids: one at least.
+        now_ms: by the clock that leases are dated by.
+    """
+    connection.execute(_set_due, [_key(output, mpid) | {"now_ms": now_ms} for mpid in mpids])
+
+
 def database_time(connection: Connection) -> int:
     """PostgreSQL's own time: several machines forward, and their clocks differ."""
     now_ms: int = connection.execute(_database_time).scalar_one()
@@ -386,9 +397,14 @@ _select_waiting: Final = (
     .limit(bindparam("most"))
 )
 
-# What was never tried is due at once, whatever the clock of its writer said.
+# What was not tried yet, or not since it was replayed, is due at once, whatever its writer's clock said.
 _first_due_ms: Final = (
-    select(case((messages.c.attempts > 0, messages.c.next_attempt_ms), else_=_now_ms))
+    select(
+        case(
+            (messages.c.attempts > messages.c.attempts_before, messages.c.next_attempt_ms),
+            else_=_now_ms,
+        )
+    )
     .where(*_waiting_of_mailbox)
     .order_by(messages.c.sequence)
     .limit(1)

@@ -12,7 +12,7 @@ from higgs_shop.mistakes import Mistake
 from higgs_shop.outputs.errors import NoSuchOutput, OutputRefused
 from higgs_shop.outputs.output import STORED, Output, stored_output
 from higgs_shop.outputs.settings import OutputSettings
-from higgs_shop.tables import mailboxes, messages, outputs
+from higgs_shop.tables import mailboxes, messages, outputs, replays
 from higgs_shop.upsert import insert_or_ignore
 
 MAIN_OUTPUT: Final = "webhook"
@@ -115,7 +115,7 @@ def remove_output(connection: Connection, output: Output) -> None:
     gone = connection.execute(delete(outputs).where(outputs.c.id == output.id))
     if gone.rowcount == 0:
         raise NoSuchOutput(output.name)
-    for table in (messages, mailboxes):
+    for table in (messages, mailboxes, replays):
         connection.execute(
             delete(table).where(
                 table.c.workspace_id == output.workspace_id, table.c.output_id == output.id

@@ -354,14 +354,14 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
-        "ix_messages_dead",
+        "ix_messages_output_id_mpid_state_id",
         "messages",
-        ["output_id", "id"],
+        ["output_id", "mpid", "state", "id"],
         unique=False,
-        sqlite_where=sa.text("state = 'dead'"),
-        postgresql_where=sa.text("state = 'dead'"),
     )
-    op.create_index("ix_messages_output_id_id", "messages", ["output_id", "id"], unique=False)
+    op.create_index(
+        "ix_messages_output_id_state_id", "messages", ["output_id", "state", "id"], unique=False
+    )
     op.create_index(
         "ix_messages_replayed",
         "messages",
@@ -482,6 +482,18 @@ def upgrade() -> None:
         ["workspace_id", "id"],
         unique=False,
     )
+    op.create_table(
+        "replays",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("output_id", _ID, nullable=False),
+        sa.Column("chosen", _JSON, nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_replays"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_replays_output_id_id", "replays", ["output_id", "id"], unique=False)
     op.create_table(
         "user_attributes",
         sa.Column("workspace_id", sa.Text(), nullable=False),
