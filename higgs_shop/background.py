@@ -1,15 +1,22 @@
 """The work that no page waits for: identity calls that are owed, sessions that have gone silent."""
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final
+
+from sqlalchemy import Connection, bindparam, delete, select
 
 from higgs_shop.database import Database, DatabaseError
 from higgs_shop.tables import heartbeats
 from higgs_shop.upsert import upserting
 
 _PAUSE_SECONDS: Final = 0.5
+_FORWARDER: Final = "forwarder "
+_SILENT_AFTER_MS: Final = 30_000
+_FORGOTTEN_AFTER_MS: Final = 86_400_000
 
 _logger = logging.getLogger(__name__)
 
@@ -74,10 +81,34 @@ class Background:
 
 
 def beat(database: Database, worker: str, now_ms: int) -> None:
-    """Leave word that this worker is alive."""
+    """Leave word that this worker is alive. Those that have been silent for a day are forgotten."""
     with database.write() as connection:
         connection.execute(
             upserting(connection, heartbeats)
             .values(worker=worker, beat_at_ms=now_ms)
             .on_conflict_do_update(index_elements=["worker"], set_={"beat_at_ms": now_ms})
         )
+        connection.execute(_FORGET, {"before_ms": now_ms - _FORGOTTEN_AFTER_MS})
+
+
+def this_forwarder() -> str:
+    """The worker that this process is while it forwards."""
+    return f"{_FORWARDER}{socket.gethostname()}:{os.getpid()}"
+
+
+def forwarders(connection: Connection, now_ms: int) -> dict[str, int]:
+    """Who forwards: every process, as `host:pid`, and when it last said so, in UTC Unix milliseconds."""
+    rows = connection.execute(_WORKERS, {"after_ms": now_ms - _SILENT_AFTER_MS})
+    return {
+        row.worker.removeprefix(_FORWARDER): row.beat_at_ms
+        for row in rows
+        if row.worker.startswith(_FORWARDER)
+    }
+
+
+_FORGET: Final = delete(heartbeats).where(heartbeats.c.beat_at_ms < bindparam("before_ms"))
+_WORKERS: Final = (
+    select(heartbeats.c.worker, heartbeats.c.beat_at_ms)
+    .where(heartbeats.c.beat_at_ms > bindparam("after_ms"))
+    .order_by(heartbeats.c.worker)
+)

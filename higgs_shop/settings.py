@@ -241,6 +241,13 @@ class Settings(IdentityRules):
         "the wait before each attempt at a delivery, in seconds; the first is 0",
         allowed="whole seconds separated by commas, the first 0, e.g. 0,5,300",
     )
+    webhook_most_waiting: int = setting(
+        1_000_000,
+        "how many messages may wait at one webhook output; more become dead letters at once; 0: any number",
+        allowed="a whole number from 0 to 1000000000",
+        ge=0,
+        le=1_000_000_000,
+    )
     webhook_alias_requests: bool = setting(
         False,
         "whether the webhook gets alias requests too",

@@ -16,7 +16,7 @@ from higgs_shop import idsync_service, intake, outbox
 from higgs_shop.aliasing import Aliasing
 from higgs_shop.apis.openapi import Api
 from higgs_shop.apis.rate_limit import RateLimiter, parse_limit
-from higgs_shop.background import Background, beat
+from higgs_shop.background import Background, beat, this_forwarder
 from higgs_shop.certificate import Certificate, load_certificate
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database
@@ -45,7 +45,7 @@ from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tracker import Tracker
 from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
-from higgs_shop.webhook_output import Forwarder, Sender, verify
+from higgs_shop.webhook_output import Forwarder, Sender, longest_waits_ms, verify
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
 
 EMBEDDED_URL = "http://localhost/v1"
@@ -206,18 +206,30 @@ def wire(
         on_user_changed=_log_user_change,
     )
     inbox_address = f"{_own_address(settings)}/inbox/{secrets.inbox_token}"
+    lease_clock: outbox.LeaseClock = (
+        (lambda _: clock()) if database.is_sqlite else outbox.database_time
+    )
     sender = Sender(
         database,
         webhook_http,
         timeout_seconds=settings.webhook_timeout_seconds,
         clock=clock,
-        lease_clock=None if database.is_sqlite else outbox.database_time,
+        lease_clock=lease_clock,
         inbox_address=inbox_address,
         secrets=[secrets.webhook_secret],
         schedule_seconds=settings.webhook_retry_seconds,
     )
     forwarder = Forwarder(
-        sender.deliver_due, clock=clock, beat=functools.partial(beat, database, "forwarder")
+        sender.deliver_due, clock=clock, beat=functools.partial(beat, database, this_forwarder())
+    )
+    backlog_cap = outbox.BacklogCap(
+        database, most_waiting=settings.webhook_most_waiting, clock=clock
+    )
+    clock_steps = outbox.ClockSteps(
+        database,
+        clock=lease_clock,
+        lease_ms=sender.lease_ms,
+        longest_waits_ms=longest_waits_ms(settings.webhook_retry_seconds),
     )
     tracker = Tracker(environment=settings.environment, clock=clock)
     owed_calls = OwedCalls(
@@ -291,6 +303,8 @@ def wire(
                 owed_calls.make_all_due,
                 visitors.end_silent_sessions,
                 aliasing.carry_out_due,
+                backlog_cap.look,
+                clock_steps.look,
             ),
             beat=lambda: beat(database, "background", clock()),
         ),

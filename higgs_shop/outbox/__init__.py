@@ -5,11 +5,14 @@ any transaction, and records how it went. A message is sent at least once, alway
 `webhook-id` and the same bytes.
 """
 
+from higgs_shop.outbox.backlog_cap import BacklogCap
+from higgs_shop.outbox.clock_steps import ClockSteps
 from higgs_shop.outbox.deliveries import (
     MOST_COUNTED,
     Counts,
     ListedAttempt,
     ListedMessage,
+    backlog,
     count_messages,
     get_message,
     list_attempts,
@@ -36,7 +39,6 @@ from higgs_shop.outbox.replays import (
 from higgs_shop.outbox.store import (
     BACKLOG_IS_FULL,
     LeaseClock,
-    backlog,
     claim_due,
     database_time,
     enqueue,
@@ -50,7 +52,9 @@ __all__ = [
     "MOST_COUNTED",
     "Attempt",
     "Backlog",
+    "BacklogCap",
     "Claim",
+    "ClockSteps",
     "Counts",
     "Draft",
     "LeaseClock",

@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 
-from higgs_shop.outbox.message import State
+from higgs_shop.outbox.message import Backlog, State
+from higgs_shop.outbox.store import IS_WAITING
 from higgs_shop.outputs import Output
 from higgs_shop.tables import delivery_attempts, events, messages
 
@@ -147,6 +148,12 @@ def count_messages(connection: Connection, output: Output) -> Counts:
     )
 
 
+def backlog(connection: Connection, workspace_id: str) -> Backlog:
+    """How much waits at all outputs of a workspace."""
+    row = connection.execute(_BACKLOG, {"of_workspace": workspace_id}).one()
+    return Backlog(waiting=row.waiting, oldest_enqueued_at_ms=row.oldest_enqueued_at_ms)
+
+
 def of_output(output: Output) -> tuple[ColumnElement[bool], ...]:
     """What holds for the messages of this output."""
     return messages.c.workspace_id == output.workspace_id, messages.c.output_id == output.id
@@ -227,6 +234,18 @@ _COUNT: Final = select(func.count()).select_from(
     .where(*_this_output, messages.c.state == bindparam("of_state"))
     .limit(MOST_COUNTED + 1)
     .subquery("found")
+)
+
+_waiting: Final = (
+    select(messages.c.enqueued_at_ms)
+    .where(messages.c.workspace_id == bindparam("of_workspace"), IS_WAITING)
+    .limit(MOST_COUNTED + 1)
+    .subquery("found")
+)
+
+_BACKLOG: Final = select(
+    func.count().label("waiting"),
+    func.min(_waiting.c.enqueued_at_ms).label("oldest_enqueued_at_ms"),
 )
 
 _OLDEST_WAITING: Final = (

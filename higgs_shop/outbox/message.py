@@ -97,7 +97,10 @@ class MessageState:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How much waits in a workspace, and since when (None when nothing does)."""
+    """How much waits in a workspace, and since when (None when nothing does).
+
+    `waiting` is at most MOST_COUNTED + 1, which means more; the other is then of those that were counted.
+    """
 
     waiting: int
     oldest_enqueued_at_ms: int | None

@@ -23,9 +23,15 @@ from sqlalchemy import (
 from higgs_shop.database import Database
 from higgs_shop.outbox.deliveries import of_output
 from higgs_shop.outbox.message import State
-from higgs_shop.outbox.store import database_time, set_due
+from higgs_shop.outbox.store import (
+    MailboxKey,
+    database_time,
+    hold_free_mailboxes,
+    hold_mailbox,
+    set_due,
+)
 from higgs_shop.outputs import NoSuchOutput, Output
-from higgs_shop.tables import mailboxes, messages, outputs, replays
+from higgs_shop.tables import messages, outputs, replays
 
 # What one write transaction is about: a page that wants to write waits for no more than this.
 _AT_ONCE: Final = 500
@@ -193,11 +199,11 @@ def _mark(
     of = {"of_workspace": output.workspace_id, "of_output": output.id}
     with database.write() as connection:
         _hold(connection, output)
-        connection.execute(_HOLD_MAILBOX, of | {"of_mpid": found[0].mpid})
-        mpids = list({each.mpid for each in found})
-        held = set(connection.scalars(_HOLD_FREE_MAILBOXES, of | {"mpids": mpids}))
-        if not held:  # the store was reset meanwhile
+        first = MailboxKey(output.workspace_id, output.id, found[0].mpid)
+        if not hold_mailbox(connection, first):  # the store was reset meanwhile
             return 0, []
+        mpids = {each.mpid for each in found}
+        held = hold_free_mailboxes(connection, output.workspace_id, output.id, mpids)
         due_at_ms = replay.started_at_ms
         if not database.is_sqlite:  # whoever asks may be ahead of the clock that says what is due
             due_at_ms = min(due_at_ms, database_time(connection))
@@ -211,7 +217,8 @@ def _mark(
                 "due_at_ms": due_at_ms,
             },
         ).rowcount
-        set_due(connection, output, held, due_at_ms)
+        keys = [MailboxKey(output.workspace_id, output.id, mpid) for mpid in held]
+        set_due(connection, keys, due_at_ms)
         connection.execute(_ADD_TO_TOTAL, of | {"of_replay": replay.id, "more": marked})
     return marked, [each for each in found if each.mpid not in held]
 
@@ -255,26 +262,6 @@ _HOLD_OUTPUT: Final = (
     select(outputs.c.id)
     .where(outputs.c.id == bindparam("of_output"))
     .with_for_update(read=True, key_share=True)
-)
-
-_HOLD_MAILBOX: Final = (
-    select(mailboxes.c.mpid)
-    .where(
-        mailboxes.c.workspace_id == bindparam("of_workspace"),
-        mailboxes.c.output_id == bindparam("of_output"),
-        mailboxes.c.mpid == bindparam("of_mpid"),
-    )
-    .with_for_update()
-)
-
-_HOLD_FREE_MAILBOXES: Final = (
-    select(mailboxes.c.mpid)
-    .where(
-        mailboxes.c.workspace_id == bindparam("of_workspace"),
-        mailboxes.c.output_id == bindparam("of_output"),
-        mailboxes.c.mpid.in_(bindparam("mpids", expanding=True)),
-    )
-    .with_for_update(skip_locked=True)
 )
 
 _MARK: Final = (

@@ -8,7 +8,7 @@ claiming leases it, so that two senders never work on one person's messages at o
 import secrets
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.database import Database
-from higgs_shop.outbox.message import Attempt, Backlog, Claim, Draft, Message, MessageState
-from higgs_shop.outputs import Output, pause_output
+from higgs_shop.outbox.message import Attempt, Claim, Draft, Message, MessageState
+from higgs_shop.outputs import pause_output
 from higgs_shop.outputs.output import STORED, stored_output
 from higgs_shop.prepared import Prepared
 from higgs_shop.tables import delivery_attempts, mailboxes, messages, outputs
@@ -42,6 +42,22 @@ BACKLOG_IS_FULL: Final = "the backlog was full: not sent, to be replayed when th
 
 MOST_PER_CLAIM: Final = 50
 """Two transactions are paid for each claim: at fifty messages they cost an eighth of the sending."""
+
+
+class MailboxKey(NamedTuple):
+    """Which mailbox: an MPID's at an output."""
+
+    workspace_id: str
+    output_id: int
+    mpid: int
+
+    def bound(self) -> dict[str, Any]:
+        """The key as statements take it."""
+        return {
+            "of_workspace": self.workspace_id,
+            "of_output": self.output_id,
+            "of_mpid": self.mpid,
+        }
 
 
 def new_webhook_id() -> str:
@@ -146,7 +162,7 @@ def claim_due(
             ).one_or_none()
             if mailbox is not None:
                 token, until_ms = new_token(), now_ms + lease_ms
-                key = _key(output, mailbox.mpid)
+                key = MailboxKey(output.workspace_id, output.id, mailbox.mpid).bound()
                 connection.execute(_lease, key | {"lease_token": token, "lease_until_ms": until_ms})
                 waiting = connection.execute(_select_waiting, key | {"most": most})
                 return Claim(
@@ -158,10 +174,6 @@ def claim_due(
                     messages=tuple(Message(**row) for row in waiting.mappings()),
                 )
         return None
-
-
-def _key(output: Output, mpid: int) -> dict[str, Any]:
-    return {"of_workspace": output.workspace_id, "of_output": output.id, "of_mpid": mpid}
 
 
 def record(
@@ -185,7 +197,7 @@ def record(
     Returns: False, with nothing stored, when the lease ran out and somebody else took the mailbox.
     Raises: DatabaseBusy.
     """
-    key = _key(claim.output, claim.mpid)
+    key = MailboxKey(claim.output.workspace_id, claim.output.id, claim.mpid).bound()
     sequences = {message.id: message.sequence for message in claim.messages}
     delivered = [sequences[each.message_id] for each in attempts if each.state == "delivered"]
     with database.write() as connection:
@@ -207,15 +219,31 @@ def record(
         return True
 
 
-def set_due(connection: Connection, output: Output, mpids: Collection[int], now_ms: int) -> None:
+def hold_mailbox(connection: Connection, key: MailboxKey) -> bool:
+    """Wait until nobody enqueues to this mailbox or records it, and keep it so in this transaction.
+
+    Returns: False when there is no such mailbox (any more).
+    """
+    return connection.scalar(_hold_mailbox, key.bound()) is not None
+
+
+def hold_free_mailboxes(
+    connection: Connection, workspace_id: str, output_id: int, mpids: Collection[int]
+) -> set[int]:
+    """The same for several mailboxes of an output, but without waiting. Returns: whose are held."""
+    values = {"of_workspace": workspace_id, "of_output": output_id, "mpids": list(mpids)}
+    return set(connection.scalars(_hold_free_mailboxes, values))
+
+
+def set_due(connection: Connection, keys: Sequence[MailboxKey], now_ms: int) -> None:
     """Make mailboxes due when their first waiting message is, but not before now; never if none waits.
 
     Args:
         connection: of a write transaction that holds these mailboxes.
-        mpids: one at least.
+        keys: one at least.
         now_ms: by the clock that leases are dated by.
     """
-    connection.execute(_set_due, [_key(output, mpid) | {"now_ms": now_ms} for mpid in mpids])
+    connection.execute(_set_due, [key.bound() | {"now_ms": now_ms} for key in keys])
 
 
 def database_time(connection: Connection) -> int:
@@ -248,12 +276,6 @@ def messages_of_events(
     for row in rows.mappings():
         found.setdefault(row["event_id"], []).append(_message_state(row))
     return found
-
-
-def backlog(connection: Connection, workspace_id: str) -> Backlog:
-    """How many messages of a workspace wait to be delivered, and since when."""
-    row = connection.execute(_select_backlog, {"of_workspace": workspace_id}).one()
-    return Backlog(waiting=row.waiting, oldest_enqueued_at_ms=row.oldest_enqueued_at_ms)
 
 
 def _message_state(row: RowMapping) -> MessageState:
@@ -324,6 +346,18 @@ _this_mailbox: Final = (
     mailboxes.c.mpid == bindparam("of_mpid"),
 )
 
+_hold_mailbox: Final = select(mailboxes.c.mpid).where(*_this_mailbox).with_for_update()
+
+_hold_free_mailboxes: Final = (
+    select(mailboxes.c.mpid)
+    .where(
+        mailboxes.c.workspace_id == bindparam("of_workspace"),
+        mailboxes.c.output_id == bindparam("of_output"),
+        mailboxes.c.mpid.in_(bindparam("mpids", expanding=True)),
+    )
+    .with_for_update(skip_locked=True)
+)
+
 _now_ms: Final = bindparam("now_ms", type_=BigInteger())
 
 _is_due: Final = (
@@ -369,13 +403,13 @@ _forget_leases: Final = (
 )
 
 # Written out, not bound: SQLite takes a partial index only for a condition that it can read.
-_is_waiting: Final = messages.c.state == literal_column("'waiting'")
+IS_WAITING: Final = messages.c.state == literal_column("'waiting'")
 
 _waiting_of_mailbox: Final = (
     messages.c.workspace_id == bindparam("of_workspace"),
     messages.c.output_id == bindparam("of_output"),
     messages.c.mpid == bindparam("of_mpid"),
-    _is_waiting,
+    IS_WAITING,
 )
 
 _select_waiting: Final = (
@@ -452,8 +486,3 @@ _select_of_events: Final = (
     )
     .order_by(messages.c.id)
 )
-
-_select_backlog: Final = select(
-    func.count().label("waiting"),
-    func.min(messages.c.enqueued_at_ms).label("oldest_enqueued_at_ms"),
-).where(messages.c.workspace_id == bindparam("of_workspace"), _is_waiting)

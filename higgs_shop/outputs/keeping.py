@@ -103,6 +103,12 @@ def resume_output(connection: Connection, output_id: int) -> bool:
     return connection.execute(_RESUME, {"of_output": output_id}).rowcount == 1
 
 
+def mark_full(connection: Connection, output_id: int, *, is_full: bool) -> bool:
+    """Keep in mind whether too much waits at an output. Returns: False when that is known already."""
+    values = {"of_output": output_id, "new_is_full": is_full}
+    return connection.execute(_MARK_FULL, values).rowcount == 1
+
+
 def remove_output(connection: Connection, output: Output) -> None:
     """Forget an output with its messages, delivered or not. Raises: NoSuchOutput. OutputRefused for
     the main one, which can be switched off instead.
@@ -174,6 +180,11 @@ _RESUME: Final = (
     update(outputs)
     .where(_this, outputs.c.state == "paused")
     .values(state="running", pause_reason="", paused_at_ms=None)
+)
+_MARK_FULL: Final = (
+    update(outputs)
+    .where(_this, outputs.c.is_full != bindparam("new_is_full"))
+    .values(is_full=bindparam("new_is_full"))
 )
 _ALL: Final = (
     select(*STORED)

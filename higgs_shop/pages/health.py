@@ -3,17 +3,15 @@
 from typing import Any
 
 from flask import Blueprint
-from sqlalchemy import select, text
 
 from higgs_shop import outbox
+from higgs_shop.background import forwarders
 from higgs_shop.database import DatabaseError
+from higgs_shop.outputs import Output, list_outputs
 from higgs_shop.pages.parts import parts
-from higgs_shop.tables import heartbeats
 from higgs_shop.version import __version__
 
 bp = Blueprint("health", __name__)
-
-_SILENT_AFTER_MS = 30_000
 
 
 @bp.get("/healthz")
@@ -24,20 +22,40 @@ def alive() -> dict[str, str]:
 
 @bp.get("/readyz")
 def ready() -> tuple[dict[str, Any], int]:
-    """The database answers; and whether anybody delivers what is logged."""
+    """The database answers; whether anybody delivers what is logged, and what waits to be."""
+    now_ms = parts().clock()
     try:
         with parts().database.read() as connection:
-            connection.execute(text("SELECT 1"))
-            waiting = outbox.backlog(connection, parts().workspace_id)
-            beat_at_ms = connection.scalar(
-                select(heartbeats.c.beat_at_ms).where(heartbeats.c.worker == "forwarder")
-            )
+            waiting = outbox.backlog(connection, parts().workspace_id).waiting
+            beats = forwarders(connection, now_ms)
+            found = [
+                _told(output, outbox.count_messages(connection, output), now_ms)
+                for output in list_outputs(connection, parts().workspace_id)
+            ]
     except DatabaseError:
         return {"status": "unavailable", "database": "unavailable"}, 503
-    forwards = beat_at_ms is not None and parts().clock() - beat_at_ms < _SILENT_AFTER_MS
     return {
         "status": "ready",
         "database": "ok",
-        "forwarder": "running" if forwards else "silent",
-        "waiting_messages": waiting.waiting,
+        "forwarder": "running" if beats else "silent",
+        "forwarders": [
+            {"worker": worker, "silent_for_ms": max(0, now_ms - beat_at_ms)}
+            for worker, beat_at_ms in beats.items()
+        ],
+        "waiting_messages": waiting,
+        "outputs": found,
+        "counted_up_to": outbox.MOST_COUNTED,
     }, 200
+
+
+def _told(output: Output, counts: outbox.Counts, now_ms: int) -> dict[str, Any]:
+    since_ms = counts.oldest_waiting_ms
+    return {
+        "name": output.name,
+        "state": output.state,
+        "pause_reason": output.pause_reason,
+        "waiting": counts.waiting,
+        "oldest_waiting_age_ms": None if since_ms is None else max(0, now_ms - since_ms),
+        "dead": counts.dead,
+        "is_full": output.is_full,
+    }

@@ -1,7 +1,7 @@
 """Webhook outputs: every message of the outbox as one signed POST, in order per MPID, until a 2xx."""
 
 from higgs_shop.webhook_output.forwarder import Forwarder
-from higgs_shop.webhook_output.retry import SCHEDULE_SECONDS
+from higgs_shop.webhook_output.retry import SCHEDULE_SECONDS, longest_waits_ms
 from higgs_shop.webhook_output.sender import GAP_HEADER, Delivery, Sender
 from higgs_shop.webhook_output.signature import BadSecret, Verdict, sign, verify
 
@@ -13,6 +13,7 @@ __all__ = [
     "Forwarder",
     "Sender",
     "Verdict",
+    "longest_waits_ms",
     "sign",
     "verify",
 ]

@@ -72,6 +72,11 @@ def next_wait_ms(
     return round(min(max(retry_after_ms, planned_ms), 2 * planned_ms))
 
 
+def longest_waits_ms(schedule_seconds: Sequence[float]) -> list[int]:
+    """The longest that can be waited after the first failed attempt, the second, and so on."""
+    return [round(seconds * 1_000 * (1 + JITTER) * 2) for seconds in schedule_seconds[1:]] or [0]
+
+
 def retry_after_ms(value: str | None, *, now_ms: int) -> int | None:
     """Read a Retry-After header: seconds or an HTTP date. None when it is absent or junk.
 

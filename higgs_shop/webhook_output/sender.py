@@ -102,6 +102,11 @@ class Sender:
         self._lease_ms = _ROUND_MS + round(timeout_seconds * 1_000) + _ROOM_MS
         self._last_output = 0
 
+    @property
+    def lease_ms(self) -> int:
+        """How long a mailbox is leased for one round."""
+        return self._lease_ms
+
     def deliver_due(self, *, keep_going: Callable[[], bool] = lambda: True) -> list[Delivery]:
         """Send the messages of the mailbox that has been due for longest, and record how each went.
 
