@@ -10,10 +10,14 @@ from typing import Any, Final, NoReturn
 import click
 from sqlalchemy import Connection
 
-from higgs_shop import __version__, serving
+from higgs_shop import __version__, outbox, serving
+from higgs_shop.background import forwarders
 from higgs_shop.clock import system_clock
 from higgs_shop.database import Database
 from higgs_shop.identity_types import DEFAULT_IDS
+from higgs_shop.outbox import ReplayChoice
+from higgs_shop.outputs import MAIN_OUTPUT, Output, list_outputs
+from higgs_shop.replaying import moment, mpid_of, say_dead_letters, watch
 from higgs_shop.setting_values import one_line
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.workspaces import (
@@ -35,6 +39,7 @@ from higgs_shop.workspaces import (
 )
 
 _LISTED_AT_ONCE: Final = 100
+_ASKED_ABOVE: Final = 100
 _OPTIONS: Final = {
     "api_key": ("--key", "API key.  [default: made]"),
     "api_secret": ("--secret", "API secret.  [default: made]"),
@@ -83,6 +88,73 @@ def forward() -> None:
     settings = _settings()
     _log_to_stderr()
     _stop_on_error(serving.forward, settings)
+
+
+@main.command(epilog="Example: higgs-shop replay --since 2h --delivered-too")
+@click.option("--output", "name", default=MAIN_OUTPUT, show_default=True, help="Of this output.")
+@click.option(
+    "--workspace", default=DEFAULT_WORKSPACE, show_default=True, help="Of this workspace."
+)
+@click.option("--dead", "only_dead", flag_value=True, default=True, help="Dead letters.  [default]")
+@click.option(
+    "--delivered-too", "only_dead", flag_value=False, help="Also what was delivered before."
+)
+@click.option(
+    "--since",
+    "from_ms",
+    metavar="TIME",
+    type=moment,
+    help="Enqueued at or after: 2026-11-26T10:30 (UTC), or 2h, for ago.",
+)
+@click.option("--until", "until_ms", metavar="TIME", type=moment, help="Enqueued before.")
+@click.option("--mpid", metavar="MPID", type=mpid_of, help="Of this person.")
+@click.option("--webhook-id", metavar="ID", help="The one with this webhook-id.")
+@click.option("--list", "only_list", is_flag=True, help="Show them, and replay nothing.")
+@click.option("--yes", is_flag=True, help=f"Do not ask, as it does above {_ASKED_ABOVE}.")
+@click.option(
+    "--watch/--no-watch",
+    "watched",
+    default=None,
+    help="Show the progress until all are sent.  [default: in a terminal]",
+)
+def replay(
+    *,
+    name: str,
+    workspace: str,
+    only_list: bool,
+    yes: bool,
+    watched: bool | None,
+    **given: Any,
+) -> None:
+    """Deliver messages again, with the same ids and bytes: dead letters, or any range.
+
+    A receiver that has one already knows it by its webhook-id. Each person's messages still go in
+    order. The store that runs, or higgs-shop forward, sends them.
+    """
+    choice = ReplayChoice(**given)
+    with _database() as database:
+        output = _output(database, workspace, name)
+        if only_list:
+            say_dead_letters(database, output, choice)
+            return
+        with database.read() as connection:
+            found = outbox.count_chosen(connection, output, choice, most=outbox.MOST_COUNTED + 1)
+            anybody = forwarders(connection, system_clock())
+        if not found:
+            click.echo(f"Nothing to replay: the output {output.name} has no such message.")
+            return
+        if found > _ASKED_ABOVE and not yes:
+            click.confirm(f"Deliver {_counted(found)} messages to {output.name} again?", abort=True)
+        started = outbox.start_replay(database, output, choice, now_ms=system_clock())
+        click.echo(f"Replay {started.id}: {started.total:,} messages wait to be delivered again.")
+        if output.state == "paused":
+            click.echo(f"The output is paused, and sends nothing now: {output.pause_reason}")
+        elif not anybody:
+            click.echo("Nobody forwards now; start the store, or higgs-shop forward.")
+        elif watched is None:
+            watched = sys.stdout.isatty()
+        if watched:
+            watch(database, output, started)
 
 
 @main.command(epilog="Example: higgs-shop reset --yes")
@@ -241,6 +313,21 @@ def _writing(name: str) -> Iterator[Connection]:
             f"({variable('idsync_key')}, {variable('identity_strategy')}, …) and cannot be removed; "
             "set those and start the store again, or begin anew with higgs-shop reset"
         )
+
+
+def _output(database: Database, workspace: str, name: str) -> Output:
+    with database.read() as connection:
+        if find_workspace(connection, workspace) is None:
+            _stop(
+                f"--workspace={one_line(workspace)}: no such workspace; "
+                "see higgs-shop workspaces list"
+            )
+        known = {output.name: output for output in list_outputs(connection, workspace)}
+    if name not in known:
+        _stop(
+            f"--output={one_line(name)}: no such output in {workspace}; there is {', '.join(known)}"
+        )
+    return known[name]
 
 
 def _texts(given: dict[str, str | None]) -> dict[str, str]:

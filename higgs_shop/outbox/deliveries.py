@@ -3,6 +3,7 @@
 Nothing here reads more than a page of rows, or counts further than MOST_COUNTED, however full it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
@@ -97,15 +98,28 @@ def list_messages(
         before_id: only those that are older than this message: the id of the last one on a page.
         most: how many at most.
     """
-    # Each state is a run of the index: together they would have to be sorted.
+    conditions = [*of_output(output)]
+    if mpid is not None:
+        conditions.append(messages.c.mpid == mpid)
+    states = get_args(State) if state is None else (state,)
+    return list_newest(connection, states, conditions, before_id=before_id, most=most)
+
+
+def list_newest(
+    connection: Connection,
+    states: Sequence[State],
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    before_id: int | None,
+    most: int,
+) -> list[ListedMessage]:
+    """Messages in one of these states for which all conditions hold, newest first."""
+    older = [] if before_id is None else [messages.c.id < min(before_id, _HIGHEST_ID)]
     found: dict[int, ListedMessage] = {}
-    for each in get_args(State) if state is None else (state,):
-        conditions = [*of_output(output), messages.c.state == each]
-        if mpid is not None:
-            conditions.append(messages.c.mpid == mpid)
-        if before_id is not None:
-            conditions.append(messages.c.id < min(before_id, _HIGHEST_ID))
-        newest = _LISTED.where(*conditions).order_by(messages.c.id.desc()).limit(most)
+    # Each state is a run of the index: together they would have to be sorted.
+    for state in states:
+        fitting = _LISTED.where(*conditions, messages.c.state == state, *older)
+        newest = fitting.order_by(messages.c.id.desc()).limit(most)
         found |= {row.id: _listed(row) for row in connection.execute(newest)}
     return sorted(found.values(), key=lambda message: message.id, reverse=True)[:most]
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from higgs_shop.database import Database
-from higgs_shop.outbox.deliveries import of_output
+from higgs_shop.outbox.deliveries import ListedMessage, list_newest, of_output
 from higgs_shop.outbox.message import State
 from higgs_shop.outbox.store import (
     MailboxKey,
@@ -127,6 +127,20 @@ def count_chosen(connection: Connection, output: Output, choice: ReplayChoice, *
         limited = found.limit(most - counted).subquery("found")
         counted += connection.execute(select(func.count()).select_from(limited)).scalar_one()
     return counted
+
+
+def list_chosen(
+    connection: Connection,
+    output: Output,
+    choice: ReplayChoice,
+    *,
+    before_id: int | None = None,
+    most: int,
+) -> list[ListedMessage]:
+    """What a replay would be about, newest first; see list_messages for the rest."""
+    return list_newest(
+        connection, _states(choice), _conditions(output, choice), before_id=before_id, most=most
+    )
 
 
 def progress_of(connection: Connection, output: Output, replay_id: int) -> Progress | None:
@@ -244,8 +258,9 @@ def _conditions(output: Output, choice: ReplayChoice) -> list[ColumnElement[bool
     if choice.mpid is not None:
         conditions.append(messages.c.mpid == choice.mpid)
     if choice.webhook_id is not None:
-        # PostgreSQL compares no NUL, and no id holds one.
-        conditions.append(messages.c.webhook_id == choice.webhook_id.replace("\x00", "\ufffd"))
+        # No id holds what is not ASCII, or NUL; and databases do not take all of it.
+        id_like = choice.webhook_id.encode("ascii", "replace").replace(b"\x00", b"?").decode()
+        conditions.append(messages.c.webhook_id == id_like)
     return conditions
 
 

@@ -1,0 +1,126 @@
+"""What `higgs-shop replay` reads and says: times and MPIDs, dead letters, how far a replay is."""
+
+import re
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import click
+
+from higgs_shop import outbox
+from higgs_shop.clock import system_clock
+from higgs_shop.database import Database
+from higgs_shop.identity_types import parse_mpid
+from higgs_shop.outbox import ListedMessage, Progress, Replay, ReplayChoice
+from higgs_shop.outputs import Output
+from higgs_shop.setting_values import one_line
+
+_LOOK_EVERY_SECONDS: Final = 0.5
+_LISTED_AT_ONCE: Final = 100
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str) -> int:
+    """A time in ISO 8601, in UTC if it names no zone; or how long ago, as `2h`.
+
+    Returns: UTC Unix milliseconds. Raises: click.BadParameter.
+    """
+    ago = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
+    try:
+        if ago is not None:
+            wait = timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            return system_clock() - wait // timedelta(milliseconds=1)
+        at = datetime.fromisoformat(text)
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{one_line(text)}: use a time as 2026-11-26T10:30, or how long ago, as 2h"
+        ) from None
+
+
+def mpid_of(text: str) -> int:
+    """An MPID as it is shown everywhere. Raises: click.BadParameter."""
+    try:
+        return parse_mpid(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{one_line(text)}: {error}") from None
+
+
+def say_dead_letters(database: Database, output: Output, choice: ReplayChoice) -> None:
+    """List what a replay of this choice would be about, newest first, with what was answered last."""
+    said = 0
+    for message, reply in _dead_letters(database, output, choice):
+        said += 1
+        closed = datetime.fromtimestamp((message.closed_at_ms or 0) / 1_000, UTC)
+        event = message.name or message.event_type or "no event"
+        click.echo(
+            f"{message.webhook_id}  MPID {message.mpid} #{message.sequence}  {event}  "
+            f"{message.state} {closed:%Y-%m-%dT%H:%M:%SZ} after {message.attempts} attempts"
+        )
+        status = "" if message.last_status is None else f"{message.last_status} "
+        click.echo(f"    {status}{message.last_error or _printable(reply)}".rstrip())
+    if not said:
+        click.echo(f"The output {output.name} has none.")
+
+
+def _dead_letters(
+    database: Database, output: Output, choice: ReplayChoice
+) -> Iterator[tuple[ListedMessage, str]]:
+    """Each with what its receiver answered last, at most 2,048 characters."""
+    before_id = None
+    while True:
+        with database.read() as connection:
+            found = outbox.list_chosen(
+                connection, output, choice, before_id=before_id, most=_LISTED_AT_ONCE
+            )
+            replies = [
+                [each.answer for each in outbox.list_attempts(connection, output, message.id)][-1:]
+                for message in found
+            ]
+        yield from zip(found, ("".join(reply) for reply in replies), strict=True)
+        if len(found) < _LISTED_AT_ONCE:
+            return
+        before_id = found[-1].id
+
+
+def _printable(text: str) -> str:
+    """On one line, with nothing in it that moves a terminal's cursor."""
+    line = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+
+
+def watch(database: Database, output: Output, replay: Replay) -> None:
+    """Show how far it is until nothing waits any more, or until Ctrl-C, which leaves it running."""
+    seen = _progress(database, output, replay)
+    try:
+        with click.progressbar(
+            length=max(replay.total, 1), label="Delivering", item_show_func=_in_words
+        ) as bar:
+            while True:
+                bar.update(seen.total - seen.waiting - bar.pos, seen)
+                if seen.waiting == 0:
+                    break
+                time.sleep(_LOOK_EVERY_SECONDS)
+                seen = _progress(database, output, replay)
+    except KeyboardInterrupt:
+        click.echo(f"\nThe replay goes on without this command; {seen.waiting:,} are waiting.")
+        return
+    click.echo(f"Replay {replay.id}: {_in_words(seen)}.")
+
+
+def _progress(database: Database, output: Output, replay: Replay) -> Progress:
+    with database.read() as connection:
+        found = outbox.progress_of(connection, output, replay.id)
+    # It is gone when somebody removes the output or resets the store: then nothing waits either.
+    return found or Progress(total=replay.total, delivered=0, dead=0, waiting=0)
+
+
+def _in_words(progress: Progress | None) -> str | None:
+    if progress is None:
+        return None
+    elsewhere = progress.total - progress.delivered - progress.dead - progress.waiting
+    words = (
+        f"{progress.delivered:,} delivered, {progress.dead:,} dead, {progress.waiting:,} waiting"
+    )
+    return words if not elsewhere else f"{words}, {elsewhere:,} taken over by a later replay"
