@@ -97,23 +97,22 @@ def watch(database: Database, output: Output, replay: Replay) -> None:
         with click.progressbar(
             length=max(replay.total, 1), label="Delivering", item_show_func=_in_words
         ) as bar:
-            while True:
+            while seen is not None:
                 bar.update(seen.total - seen.waiting - bar.pos, seen)
                 if seen.waiting == 0:
                     break
                 time.sleep(_LOOK_EVERY_SECONDS)
                 seen = _progress(database, output, replay)
     except KeyboardInterrupt:
-        click.echo(f"\nThe replay goes on without this command; {seen.waiting:,} are waiting.")
+        click.echo("\nThe replay goes on without this command.")
         return
-    click.echo(f"Replay {replay.id}: {_in_words(seen)}.")
+    gone = "the output is gone, and its messages with it"
+    click.echo(f"Replay {replay.id}: {_in_words(seen) or gone}.")
 
 
-def _progress(database: Database, output: Output, replay: Replay) -> Progress:
+def _progress(database: Database, output: Output, replay: Replay) -> Progress | None:
     with database.read() as connection:
-        found = outbox.progress_of(connection, output, replay.id)
-    # It is gone when somebody removes the output or resets the store: then nothing waits either.
-    return found or Progress(total=replay.total, delivered=0, dead=0, waiting=0)
+        return outbox.progress_of(connection, output, replay.id)
 
 
 def _in_words(progress: Progress | None) -> str | None:

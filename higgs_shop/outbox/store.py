@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
+    ColumnElement,
     Connection,
     RowMapping,
     bindparam,
@@ -101,12 +103,10 @@ def enqueue(
     last_sequence: int = connection.execute(
         _next_sequences[connection.dialect.name],
         {
-            "workspace_id": workspace_id,
-            "output_id": output_id,
-            "mpid": mpid,
-            "last_sequence": len(drafts),
-            "delivered_sequence": 0,
-            "due_at_ms": None if is_dead else now_ms,
+            **MailboxKey(workspace_id, output_id, mpid).bound(),
+            "more": len(drafts),
+            "are_dead": is_dead,
+            "now_ms": now_ms,
         },
     ).scalar_one()
     rows = []
@@ -318,8 +318,24 @@ def _message_update(attempt: Attempt, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _upsert(dialect_insert: Callable[..., Any]) -> Any:
-    statement = dialect_insert(mailboxes)
+_now_ms: Final = bindparam("now_ms", type_=BigInteger())
+
+_database_now_ms: Final = cast(
+    func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000), BigInteger
+)
+
+_database_time: Final = select(_database_now_ms)
+
+
+def _upsert(dialect_insert: Callable[..., Any], now_ms: ColumnElement[int]) -> Any:
+    statement = dialect_insert(mailboxes).values(
+        workspace_id=bindparam("of_workspace"),
+        output_id=bindparam("of_output"),
+        mpid=bindparam("of_mpid"),
+        last_sequence=bindparam("more"),
+        delivered_sequence=0,
+        due_at_ms=case((bindparam("are_dead", type_=Boolean()), null()), else_=now_ms),
+    )
     return statement.on_conflict_do_update(
         index_elements=[mailboxes.c.workspace_id, mailboxes.c.output_id, mailboxes.c.mpid],
         set_={
@@ -330,15 +346,12 @@ def _upsert(dialect_insert: Callable[..., Any]) -> Any:
 
 
 _next_sequences: Final = {
-    "sqlite": _upsert(sqlite.insert),
-    "postgresql": _upsert(postgresql.insert),
+    "sqlite": _upsert(sqlite.insert, _now_ms),
+    # Whoever enqueues may be ahead of the clock that says what is due.
+    "postgresql": _upsert(postgresql.insert, func.least(_now_ms, _database_now_ms)),
 }
 
 _insert_messages: Final = insert(messages).values(attempts=0, attempts_before=0)
-
-_database_time: Final = select(
-    cast(func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000), BigInteger)
-)
 
 _this_mailbox: Final = (
     mailboxes.c.workspace_id == bindparam("of_workspace"),
@@ -357,8 +370,6 @@ _hold_free_mailboxes: Final = (
     )
     .with_for_update(skip_locked=True)
 )
-
-_now_ms: Final = bindparam("now_ms", type_=BigInteger())
 
 _is_due: Final = (
     mailboxes.c.due_at_ms <= _now_ms,

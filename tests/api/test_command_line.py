@@ -34,6 +34,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "workspaces.md"
 COMMANDS = [
     "run",
     "forward",
+    "replay",
     "reset",
     "db upgrade",
     "workspaces list",

@@ -7,20 +7,25 @@ from typing import Any
 
 from sqlalchemy import event
 
+from higgs_shop import outbox
 from higgs_shop.database import Database
+from higgs_shop.outputs import list_outputs
 from tests.api.conftest import OpenStore, Store
 from tests.api.journeys import mpid, sign_out, sign_up
 
-# Live sessions are few, and their partial index holds no others. Subqueries are gone through from end
+# Live sessions are few, and their partial index holds no others. Outputs are as many as a person has
+# set up. Mailboxes are gone through once, at a start, for what lies too far ahead. Subqueries are gone through from end
 # to end, once they were found by index themselves. And some queries take the first rows of an index.
 _ALLOWED = re.compile(
-    r"SCAN (CONSTANT ROW|sessions USING INDEX uq_sessions_live|(carriers|found|newest|page)$)"
+    r"SCAN (CONSTANT ROW|sessions USING INDEX uq_sessions_live|(outputs|mailboxes|carriers|found|newest|page)$)"
     r"|SEARCH profiles USING (COVERING )?INDEX ix_profiles_workspace_id_created_at_ms_mpid "
     r"|SEARCH events USING COVERING INDEX ix_events_workspace_id_visit_id_id "
     r"|SCAN workspaces USING COVERING INDEX sqlite_autoindex_workspaces_1$"
     # There are a hundred of them at most.
     r"|SEARCH inbox_sessions USING (COVERING )?INDEX \w+ \(workspace_id=\?\)"
     r"|SEARCH device_users USING INDEX ix_device_users_workspace_id_first_seen_ms "
+    r"|SEARCH outputs USING INDEX sqlite_autoindex_outputs_1 "
+    r"|SEARCH messages USING INDEX uq_messages_waiting "
 )
 _WHOLE = re.compile(r"SCAN|SEARCH .*\(workspace_id=\?\)")
 
@@ -151,6 +156,50 @@ def test_the_inbox_takes_a_request_without_reading_the_others(store: Store) -> N
 
     assert any("inbox_requests" in text for text in statements)
     assert scans(store.parts.database, statements) == []
+
+
+def test_looking_at_deliveries_and_replaying_them_reads_no_table_from_end_to_end(
+    store: Store,
+) -> None:
+    """However many an output was given: by state, by person, page by page."""
+    store.browser().get("/")
+    database = store.parts.database
+    with database.read() as connection:
+        (output,) = list_outputs(connection, "default")
+    with executed(database) as statements:
+        with database.read() as connection:
+            for mpid in (None, 1):
+                for state in (None, "dead"):
+                    outbox.list_messages(
+                        connection, output, state=state, mpid=mpid, before_id=9, most=2
+                    )
+            outbox.get_message(connection, output, 1)
+            outbox.list_attempts(connection, output, 1)
+            outbox.count_messages(connection, output)
+            outbox.progress_of(connection, output, 1)
+            outbox.list_replays(connection, output, most=2)
+        for choice in (
+            outbox.ReplayChoice(),
+            outbox.ReplayChoice(only_dead=False, from_ms=1, until_ms=2, webhook_id="x"),
+            outbox.ReplayChoice(only_dead=False, mpid=1),
+            outbox.ReplayChoice(message_ids=(1, 2)),
+        ):
+            with database.read() as connection:
+                outbox.count_chosen(connection, output, choice, most=2)
+            outbox.start_replay(database, output, choice, now_ms=1)
+
+    assert len(statements) > 20
+    assert scans(database, statements) == []
+    with database.read() as connection:
+        plans = [
+            row[3]
+            for text, values in statements.items()
+            if "mpid = ?" in text and "ORDER BY messages.id" in text
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+        ]
+    of_a_person = "ix_messages_output_id_mpid_state_id"
+    assert len([plan for plan in plans if of_a_person in plan]) >= 3
+    assert not any("TEMP B-TREE" in plan for plan in plans)
 
 
 def test_a_background_round_reads_no_table_from_end_to_end(store: Store) -> None:

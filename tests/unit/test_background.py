@@ -1,11 +1,12 @@
 """The thread that does what no page waits for."""
 
+import os
 import threading
 
 import pytest
 from sqlalchemy import select
 
-from higgs_shop.background import Background, beat
+from higgs_shop.background import Background, beat, forwarders, this_forwarder
 from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.tables import heartbeats
 
@@ -95,3 +96,25 @@ def test_a_beat_is_the_latest_word(database: Database) -> None:
     with database.read() as connection:
         found = connection.execute(select(heartbeats).order_by(heartbeats.c.worker)).all()
     assert [tuple(row) for row in found] == [("ada", 2), ("sam", 1)]
+
+
+DAY_MS = 86_400_000
+
+
+def test_a_worker_that_was_silent_for_a_day_is_forgotten(database: Database) -> None:
+    beat(database, "ada", 1)
+    beat(database, "sam", 1 + DAY_MS)
+    with database.read() as connection:
+        assert len(connection.execute(select(heartbeats)).all()) == 2
+    beat(database, "sam", 2 + DAY_MS)
+    with database.read() as connection:
+        assert connection.scalars(select(heartbeats.c.worker)).all() == ["sam"]
+
+
+def test_forwarders_are_those_that_said_so_lately(database: Database) -> None:
+    beat(database, this_forwarder(), 1)
+    beat(database, "background", 1)
+    with database.read() as connection:
+        (worker,) = forwarders(connection, 30_000)
+        assert worker.endswith(f":{os.getpid()}")
+        assert forwarders(connection, 30_001) == {}
