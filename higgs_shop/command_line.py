@@ -104,7 +104,7 @@ def forward() -> None:
     "from_ms",
     metavar="TIME",
     type=moment,
-    help="Enqueued at or after: 2026-11-26T10:30 (UTC), or 2h, for ago.",
+    help="Enqueued at or after: 2026-01-31T10:30 (UTC), or 2h, for ago.",
 )
 @click.option("--until", "until_ms", metavar="TIME", type=moment, help="Enqueued before.")
 @click.option("--mpid", metavar="MPID", type=mpid_of, help="Of this person.")

@@ -35,7 +35,7 @@ def moment(text: str) -> int:
         return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000)
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            f"{one_line(text)}: use a time as 2026-11-26T10:30, or how long ago, as 2h"
+            f"{one_line(text)}: use a time as 2026-01-31T10:30, or how long ago, as 2h"
         ) from None
 
 

@@ -175,8 +175,12 @@ class _Found:
 
 def _chosen(database: Database, output: Output, replay: Replay) -> Iterator[list[_Found]]:
     """What is to be replayed, oldest first, a few at a time; each time read anew."""
+    newest = select(func.max(messages.c.id)).where(*of_output(output))
     with database.read() as connection:
-        last_id = connection.scalar(select(func.max(messages.c.id)).where(*of_output(output))) or 0
+        last_id = max(
+            connection.scalar(newest.where(messages.c.state == state)) or 0
+            for state in _states(replay.choice)
+        )
     for state in _states(replay.choice):
         wanted = (
             select(messages.c.id, messages.c.mpid)

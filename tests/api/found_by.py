@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlglot
 from sqlglot import exp
 
-_NARROWING: Final = (exp.EQ, exp.In, exp.LTE)
+_NARROWING: Final = (exp.EQ, exp.In, exp.LT, exp.LTE)
 
 
 @dataclass(frozen=True)

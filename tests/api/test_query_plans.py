@@ -164,8 +164,17 @@ def test_looking_at_deliveries_and_replaying_them_reads_no_table_from_end_to_end
     """However many an output was given: by state, by person, page by page."""
     store.browser().get("/")
     database = store.parts.database
-    with database.read() as connection:
+    with database.write() as connection:
         (output,) = list_outputs(connection, "default")
+        outbox.enqueue(
+            connection,
+            workspace_id="default",
+            output_id=output.id,
+            mpid=1,
+            drafts=[outbox.Draft(None, lambda _sequence, _id: b"{}")],
+            now_ms=store.clock(),
+            dead_because="to be replayed",
+        )
     with executed(database) as statements:
         with database.read() as connection:
             for mpid in (None, 1):
@@ -198,7 +207,7 @@ def test_looking_at_deliveries_and_replaying_them_reads_no_table_from_end_to_end
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
         ]
     of_a_person = "ix_messages_output_id_mpid_state_id"
-    assert len([plan for plan in plans if of_a_person in plan]) >= 3
+    assert len([plan for plan in plans if of_a_person in plan]) >= 2
     assert not any("TEMP B-TREE" in plan for plan in plans)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from tests.api.test_command_line import command
 from tests.network_faults import Receiver, Reply
 
 PATIENCE_SECONDS = 60
+DOCUMENT = Path(__file__).parents[2] / "docs" / "webhooks.md"
 REASON = "the machine behind\nis on fire\x00 \x1b[31m"
 
 
@@ -192,7 +194,7 @@ class TestChoosing:
         [
             (("--since", "2h"), 2),
             (("--until", "2h"), 0),
-            (("--since", "2026-11-26"), 2),
+            (("--since", "2020-11-26"), 2),
             (("--since", "2020-01-01T00:00:00+02:00", "--until", "9999-12-31"), 2),
             (("--since", "9999-12-31T10:30Z"), 0),
         ],
@@ -332,3 +334,16 @@ class TestWatching:
         assert said(replay(store, "--watch"))[-1] == (
             "Replay 1: the output is gone, and its messages with it."
         )
+
+
+@pytest.mark.usefixtures("visitor_mpid")
+def test_the_documented_commands_do_what_is_said(store: Store) -> None:
+    text = DOCUMENT.read_text("utf-8")
+    documented = re.findall(r"^    higgs-shop replay (.*)$", text, re.MULTILINE)
+    assert len(documented) == 6
+    totals = []
+    for line in documented:
+        found = re.match(r"Replay \d+: (\d+) messages wait", said(replay(store, *line.split()))[0])
+        totals.append(int(found[1]) if found else 0)
+        deliver(store)
+    assert totals == [0, 2, 2, 0, 0, 2]

@@ -14,7 +14,10 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
+from higgs_shop import outbox
 from higgs_shop.database import Database
+from higgs_shop.outbox import ReplayChoice
+from higgs_shop.outputs import list_outputs
 from higgs_shop.tables import metadata
 from higgs_shop.workspaces import remove_workspace
 from tests.api.browsing import Browser
@@ -48,9 +51,12 @@ EXCEPTIONS: Final = {
     ("events", "id"): "those that waited for such a visit's call",
     ("batches", "id"): "the one in which an event of the workspace came",
     ("messages", "id"): "one of a mailbox, which was claimed with its workspace",
+    ("outputs", "id"): "the one to replay, which was looked for in the workspace",
     # The background's, which serves all workspaces at once and works on each row within its own.
     ("mailboxes", "due_at_ms"): "the forwarder looks for whatever is due",
+    ("mailboxes", "lease_until_ms"): "the background shortens whatever lease is too long",
     ("outputs", "state"): "the forwarder serves every output that runs",
+    ("outputs", "is_full"): "the background counts what waits at each",
     ("aliases", "due_at_ms"): "the background carries out whatever is due",
     ("identity_intents", "next_attempt_ms"): "the background looks for whatever is due",
     ("sessions", "last_activity_ms"): "the background looks for whatever has gone silent",
@@ -96,9 +102,15 @@ def live(store: Store) -> list[Any]:
     store.clock.forward(minutes=31)
     store.parts.background.do_round()
     # The background serves all workspaces: nothing is left for it that the other would do.
+    _deliver(store)
+    told += _replay(store)
+    _deliver(store)
+    return told
+
+
+def _deliver(store: Store) -> None:
     while store.parts.sender.deliver_due():
         pass
-    return told
 
 
 def _call(store: Store) -> list[Any]:
@@ -213,6 +225,25 @@ def _look(visitor: Browser) -> list[Any]:
         told.append([each["data-event-name"] for each in page.all("profile-event")])
     assert {page.status for page in pages} == {200}
     return told
+
+
+def _replay(store: Store) -> list[Any]:
+    """What was delivered once more, and how that is looked at."""
+    database, workspace_id = store.parts.database, store.parts.workspace_id
+    with database.read() as connection:
+        (output,) = list_outputs(connection, workspace_id)
+        choice = ReplayChoice(only_dead=False, until_ms=store.clock())
+        counted = outbox.count_chosen(connection, output, choice, most=1_000)
+        chosen = outbox.list_chosen(connection, output, choice, most=2)
+        listed = outbox.list_messages(connection, output, most=2)
+        attempts = outbox.list_attempts(connection, output, listed[0].id)
+        assert outbox.get_message(connection, output, listed[0].id) is not None
+    replay = outbox.start_replay(database, output, choice, now_ms=store.clock())
+    with database.read() as connection:
+        assert outbox.list_replays(connection, output, most=2) == [replay]
+        progress = outbox.progress_of(connection, output, replay.id)
+    sequences = [message.sequence for message in chosen + listed]
+    return [counted, sequences, len(attempts), progress]
 
 
 def of_workspace(store: Store, name: str) -> Mapping[str, list[Mapping[str, Any]]]:
