@@ -248,6 +248,13 @@ class Settings(IdentityRules):
         ge=0,
         le=1_000_000_000,
     )
+    webhook_batch_seconds: int = setting(
+        600,
+        "how long a webhook's batch waits for more events, where one sends as batch, in seconds",
+        allowed="a whole number from 1 to 86400",
+        ge=1,
+        le=86_400,
+    )
     webhook_alias_requests: bool = setting(
         False,
         "whether the webhook gets alias requests too",

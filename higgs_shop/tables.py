@@ -421,6 +421,55 @@ user_attributes = Table(
     _ms("set_at_ms"),
 )
 
+# What one person does on one device in one session, until an output gets it together.
+gatherings = Table(
+    "gatherings",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("device_stamp", Text, nullable=False),  # empty: none; the session likewise
+    Column("session_uuid", Text, nullable=False),
+    Column("output_id", _Id, nullable=False),
+    Column("mpid", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("waits_for", Text, nullable=False),  # session, time, nothing: it is to be handed over
+    Column("size", Integer, nullable=False),
+    _ms("since_ms"),  # when it began; of those that wait for a session, its last sign of life
+    Index(
+        "uq_gatherings_key",
+        "workspace_id",
+        "device_stamp",
+        "session_uuid",
+        "output_id",
+        "mpid",
+        "channel",
+        "environment",
+        unique=True,
+    ),
+    Index(None, "waits_for", "since_ms"),
+    Index(None, "output_id"),
+    sqlite_autoincrement=True,
+)
+
+gathered_events = Table(
+    "gathered_events",
+    metadata,
+    _number(),
+    _workspace(),
+    Column("gathering_id", _Id, ForeignKey("gatherings.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", _Id),  # null: a batch without events
+    Column("event_type", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON, as it will stand in the body
+    Column("facts", _Json, nullable=False),  # {"person": …, "origin": …} as known at the time
+    Column("session_sequence", Integer),
+    _ms("happened_at_ms"),
+    _ms("received_at_ms"),
+    Index(None, "gathering_id", "happened_at_ms", "id"),
+    Index(None, "workspace_id", "event_id"),
+    sqlite_autoincrement=True,
+)
+
 # ── where events go · owner: outputs ─────────────────────────────────────────────────────────────
 
 outputs = Table(
@@ -437,8 +486,15 @@ outputs = Table(
     Column("pause_reason", Text, nullable=False),
     _ms("paused_at_ms", nullable=True),
     Column("is_full", Boolean, nullable=False),
+    Column("gathering", Text, nullable=False),  # no, yes, ending: something gathered is left
     _ms("created_at_ms"),
     UniqueConstraint("workspace_id", "name"),
+    Index(
+        "ix_outputs_ending",
+        "id",
+        sqlite_where=text("gathering = 'ending'"),
+        postgresql_where=text("gathering = 'ending'"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -468,7 +524,7 @@ messages = Table(
     Column("output_id", _Id, nullable=False),
     Column("mpid", BigInteger, nullable=False),
     Column("sequence", Integer, nullable=False),
-    Column("event_id", _Id),  # null: a batch without events, or an alias request
+    Column("event_id", _Id),  # null: several events, a batch without events, or an alias request
     Column("webhook_id", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),  # waiting, delivered, dead
@@ -517,6 +573,23 @@ replays = Table(
     _ms("started_at_ms"),
     Index(None, "output_id", "id"),
     sqlite_autoincrement=True,
+)
+
+# The events of a message that has several.
+message_events = Table(
+    "message_events",
+    metadata,
+    _workspace(primary_key=True),
+    Column("event_id", _Id, primary_key=True, autoincrement=False),
+    Column(
+        "message_id",
+        _Id,
+        ForeignKey("messages.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Index(None, "message_id"),
+    sqlite_with_rowid=False,
 )
 
 delivery_attempts = Table(

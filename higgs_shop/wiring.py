@@ -43,7 +43,7 @@ from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.outputs import ensure_main_output, list_outputs
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
-from higgs_shop.tracker import Tracker
+from higgs_shop.tracker import Gatherer, Tracker
 from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
 from higgs_shop.webhook_output import Forwarder, Sender, longest_waits_ms, verify
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
@@ -257,6 +257,12 @@ def wire(
         clock=clock,
         on_messages=forwarder.wake,
     )
+    gatherer = Gatherer(
+        database,
+        clock=clock,
+        batch_ms=settings.webhook_batch_seconds * 1_000,
+        on_messages=forwarder.wake,
+    )
     resolve = _resolving(resolver)
     batches = intake.Intake(
         database,
@@ -305,6 +311,7 @@ def wire(
                 aliasing.carry_out_due,
                 backlog_cap.look,
                 clock_steps.look,
+                gatherer.hand_over_due,
             ),
             beat=lambda: beat(database, "background", clock()),
         ),

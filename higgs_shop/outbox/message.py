@@ -12,16 +12,19 @@ State = Literal["waiting", "delivered", "dead"]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An event that is to become a message.
+    """An event, or several together, that are to become a message.
 
     Attributes:
-        event_id: the row in `events`; None for a batch without events, and for an alias request.
+        event_id: the row in `events`; None for several, for a batch without events, and for an alias
+            request.
         make_body: given the message's sequence number and webhook-id, returns the request body. Called
             once: the bytes are frozen.
+        event_ids: the rows of several.
     """
 
     event_id: int | None
     make_body: Callable[[int, str], bytes]
+    event_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ claiming leases it, so that two senders never work on one person's messages at o
 
 import secrets
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    and_,
     bindparam,
     case,
     cast,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -35,7 +37,7 @@ from higgs_shop.outbox.message import Attempt, Claim, Draft, Message, MessageSta
 from higgs_shop.outputs import pause_output
 from higgs_shop.outputs.output import STORED, stored_output
 from higgs_shop.prepared import Prepared
-from higgs_shop.tables import delivery_attempts, mailboxes, messages, outputs
+from higgs_shop.tables import delivery_attempts, mailboxes, message_events, messages, outputs
 
 LeaseClock = Callable[[Connection], int]
 """What time it is for leases and for what is due, the same for everybody: see `database_time`."""
@@ -128,8 +130,29 @@ def enqueue(
                 "closed_at_ms": now_ms if is_dead else None,
             }
         )
-    connection.execute(_insert_messages, rows)
+    if any(draft.event_ids for draft in drafts):
+        for row, draft in zip(rows, drafts, strict=True):
+            _insert_with_events(connection, row, draft.event_ids)
+    else:
+        connection.execute(_insert_messages, rows)
     return last_sequence
+
+
+def _insert_with_events(
+    connection: Connection, row: Mapping[str, Any], event_ids: Sequence[int]
+) -> None:
+    written = connection.execute(_insert_messages, row)
+    (message_id,) = written.inserted_primary_key  # type: ignore[misc]  # the row has one
+    members = [
+        {
+            "workspace_id": row["workspace_id"],
+            "event_id": event_id,
+            "message_id": message_id,
+        }
+        for event_id in event_ids
+    ]
+    if members:
+        connection.execute(_insert_members, members)
 
 
 def claim_due(
@@ -267,7 +290,7 @@ def messages_of_events(
 ) -> dict[int, list[MessageState]]:
     """Where the messages of these events stand, by event id, one for each output that wanted it.
 
-    Events without a message are left out.
+    Events that were sent together share a message. Those without one are left out.
     """
     rows = connection.execute(
         _select_of_events, {"of_workspace": workspace_id, "event_ids": list(event_ids)}
@@ -352,6 +375,8 @@ _next_sequences: Final = {
 }
 
 _insert_messages: Final = insert(messages).values(attempts=0, attempts_before=0)
+
+_insert_members: Final = insert(message_events)
 
 _this_mailbox: Final = (
     mailboxes.c.workspace_id == bindparam("of_workspace"),
@@ -478,22 +503,34 @@ _update_message: Final = Prepared(
     )
 )
 
-_select_of_events: Final = (
-    select(
-        messages.c.event_id,
-        messages.c.output_id,
-        messages.c.state,
-        messages.c.attempts,
-        messages.c.last_status,
-        messages.c.last_error,
-        messages.c.next_attempt_ms,
-        messages.c.closed_at_ms,
-        messages.c.sequence,
-        messages.c.webhook_id,
-    )
-    .where(
+_message_state_columns: Final = (
+    messages.c.output_id,
+    messages.c.state,
+    messages.c.attempts,
+    messages.c.last_status,
+    messages.c.last_error,
+    messages.c.next_attempt_ms,
+    messages.c.closed_at_ms,
+    messages.c.sequence,
+    messages.c.webhook_id,
+    messages.c.id,
+)
+
+_select_of_events: Final = union_all(
+    select(messages.c.event_id, *_message_state_columns).where(
         messages.c.workspace_id == bindparam("of_workspace"),
         messages.c.event_id.in_(bindparam("event_ids", expanding=True)),
+    ),
+    select(message_events.c.event_id, *_message_state_columns)
+    .join(
+        messages,
+        and_(
+            messages.c.id == message_events.c.message_id,
+            messages.c.workspace_id == message_events.c.workspace_id,
+        ),
     )
-    .order_by(messages.c.id)
-)
+    .where(
+        message_events.c.workspace_id == bindparam("of_workspace"),
+        message_events.c.event_id.in_(bindparam("event_ids", expanding=True)),
+    ),
+).order_by("id")

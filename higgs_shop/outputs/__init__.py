@@ -5,20 +5,31 @@ from higgs_shop.outputs.keeping import (
     MAIN_OUTPUT,
     add_output,
     change_output,
+    end_gathering,
     ensure_main_output,
     find_output,
+    hold_alone,
     list_outputs,
     mark_full,
+    outputs_ending,
     pause_output,
     remove_output,
     resume_output,
 )
-from higgs_shop.outputs.output import Output, OutputState, every_output, outputs_of
+from higgs_shop.outputs.output import (
+    GatheringState,
+    Output,
+    OutputState,
+    every_output,
+    held_output,
+    outputs_of,
+)
 from higgs_shop.outputs.settings import METADATA, OutputSettings
 
 __all__ = [
     "MAIN_OUTPUT",
     "METADATA",
+    "GatheringState",
     "NoSuchOutput",
     "Output",
     "OutputRefused",
@@ -26,11 +37,15 @@ __all__ = [
     "OutputState",
     "add_output",
     "change_output",
+    "end_gathering",
     "ensure_main_output",
     "every_output",
     "find_output",
+    "held_output",
+    "hold_alone",
     "list_outputs",
     "mark_full",
+    "outputs_ending",
     "outputs_of",
     "pause_output",
     "remove_output",

@@ -6,13 +6,23 @@ A caller's write transaction surrounds each: what it raises has written nothing.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from higgs_shop.mistakes import Mistake
 from higgs_shop.outputs.errors import NoSuchOutput, OutputRefused
 from higgs_shop.outputs.output import STORED, Output, stored_output
 from higgs_shop.outputs.settings import OutputSettings
-from higgs_shop.tables import mailboxes, messages, outputs, replays
+from higgs_shop.tables import gatherings, mailboxes, messages, outputs, replays
 from higgs_shop.upsert import insert_or_ignore
 
 MAIN_OUTPUT: Final = "webhook"
@@ -42,14 +52,15 @@ def ensure_main_output(
     if known is None:
         settings = OutputSettings(**{"send_user_identity_changes": True, **told})
         output = _values(settings, authorization or "", (), from_environment)
-        connection.execute(insert(outputs), _new(workspace_id, MAIN_OUTPUT, output, now_ms))
+        new = _new(workspace_id, MAIN_OUTPUT, settings, output, now_ms)
+        connection.execute(insert(outputs), new)
         return
     stays = known.settings.model_dump(exclude=set(known.from_environment))
     if authorization is None and "authorization" not in known.from_environment:
         authorization = known.authorization
     settings = OutputSettings(**{**stays, **told})
     values = _values(settings, authorization or "", known.secrets, from_environment)
-    connection.execute(_UPDATE, {"of_output": known.id, **values})
+    _update(connection, known.id, settings, values)
 
 
 def add_output(
@@ -63,7 +74,8 @@ def add_output(
     now_ms: int,
 ) -> None:
     """Make an output, which gets what is logged from now on. Raises: OutputRefused: its name is taken."""
-    values = _new(workspace_id, name, _values(settings, authorization, secrets, []), now_ms)
+    given = _values(settings, authorization, secrets, [])
+    values = _new(workspace_id, name, settings, given, now_ms)
     if connection.execute(insert_or_ignore(connection, outputs).values(values)).rowcount == 0:
         reason = "there is an output of that name; choose another"
         raise OutputRefused([Mistake("name", name, reason)])
@@ -78,17 +90,19 @@ def change_output(
     secrets: tuple[str, ...],
 ) -> None:
     """Give an output these values, but for those that come from the environment. What waits stays as
-    it is, and goes where the output posts from now on. Raises: NoSuchOutput.
+    it is, and goes where the output posts from now on; what was gathered is handed over at the next
+    round, if nothing is gathered any more. Raises: NoSuchOutput.
     """
     fixed = set(output.from_environment)
     kept = output.settings.model_dump(include=fixed)
+    settings = settings.model_copy(update=kept)
     values = _values(
-        settings.model_copy(update=kept),
+        settings,
         output.authorization if "authorization" in fixed else authorization,
         secrets,
         output.from_environment,
     )
-    if connection.execute(_UPDATE, {"of_output": output.id, **values}).rowcount == 0:
+    if not _update(connection, output.id, settings, values):
         raise NoSuchOutput(output.name)
 
 
@@ -121,12 +135,27 @@ def remove_output(connection: Connection, output: Output) -> None:
     gone = connection.execute(delete(outputs).where(outputs.c.id == output.id))
     if gone.rowcount == 0:
         raise NoSuchOutput(output.name)
-    for table in (messages, mailboxes, replays):
+    for table in (gatherings, messages, mailboxes, replays):
         connection.execute(
             delete(table).where(
                 table.c.workspace_id == output.workspace_id, table.c.output_id == output.id
             )
         )
+
+
+def outputs_ending(connection: Connection) -> list[Output]:
+    """Those of all workspaces that gather no more, and may have something left."""
+    return [stored_output(row) for row in connection.execute(_ENDING)]
+
+
+def hold_alone(connection: Connection, output: Output) -> None:
+    """Wait for whoever is giving an output messages; until the transaction ends, nobody else does."""
+    connection.execute(_HOLD_ALONE, {"of_output": output.id})
+
+
+def end_gathering(connection: Connection, output: Output) -> None:
+    """Nothing that was gathered is left; the output is held alone."""
+    connection.execute(_END_GATHERING, {"of_output": output.id})
 
 
 def list_outputs(connection: Connection, workspace_id: str) -> list[Output]:
@@ -156,7 +185,21 @@ def _values(
     }
 
 
-def _new(workspace_id: str, name: str, values: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+def _update(
+    connection: Connection, output_id: int, settings: OutputSettings, values: Mapping[str, Any]
+) -> bool:
+    """Returns: whether there is such an output."""
+    given = {"of_output": output_id, "gathers": settings.gathers, **values}
+    return connection.execute(_UPDATE, given).rowcount == 1
+
+
+def _new(
+    workspace_id: str,
+    name: str,
+    settings: OutputSettings,
+    values: Mapping[str, Any],
+    now_ms: int,
+) -> dict[str, Any]:
     return {
         **values,
         "workspace_id": workspace_id,
@@ -165,12 +208,28 @@ def _new(workspace_id: str, name: str, values: Mapping[str, Any], now_ms: int) -
         "pause_reason": "",
         "paused_at_ms": None,
         "is_full": False,
+        "gathering": "yes" if settings.gathers else "no",
         "created_at_ms": now_ms,
     }
 
 
 _this: Final = outputs.c.id == bindparam("of_output")
-_UPDATE: Final = update(outputs).where(_this)
+_UPDATE: Final = (
+    update(outputs)
+    .where(_this)
+    .values(
+        gathering=case(
+            (bindparam("gathers", type_=Boolean()), "yes"),
+            (outputs.c.gathering == "no", "no"),
+            else_="ending",
+        )
+    )
+)
+# Written out, not bound: SQLite takes a partial index only for a condition that it can read.
+_is_ending: Final = outputs.c.gathering == literal_column("'ending'")
+_ENDING: Final = select(*STORED).where(_is_ending).order_by(outputs.c.id)
+_HOLD_ALONE: Final = select(outputs.c.id).where(_this).with_for_update()
+_END_GATHERING: Final = update(outputs).where(_this, _is_ending).values(gathering="no")
 _PAUSE: Final = (
     update(outputs)
     .where(_this, outputs.c.state == "running")

@@ -13,6 +13,9 @@ from higgs_shop.tables import outputs
 OutputState = Literal["running", "paused"]
 """paused: nothing is sent, and everything is kept until it is resumed."""
 
+GatheringState = Literal["no", "yes", "ending"]
+"""ending: its events do not wait any more, but go behind those that did and are not handed over yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -24,6 +27,7 @@ class Output:
         from_environment: the settings that the store's environment gives, which nobody changes here.
         pause_reason: why it is paused, as a sentence.
         is_full: so much waits that new messages become dead letters at once.
+        gathering: whether its events wait for others before they become messages.
     """
 
     id: int
@@ -37,6 +41,7 @@ class Output:
     pause_reason: str
     paused_at_ms: int | None
     is_full: bool
+    gathering: GatheringState
     created_at_ms: int
 
 
@@ -52,6 +57,7 @@ STORED: Final = (
     outputs.c.pause_reason,
     outputs.c.paused_at_ms,
     outputs.c.is_full,
+    outputs.c.gathering,
     outputs.c.created_at_ms,
 )
 """The columns of an output's values."""
@@ -63,6 +69,11 @@ _OF_WORKSPACE: Final = Prepared(
     .order_by(outputs.c.id)
     .with_for_update(read=True, key_share=True)
 )
+_HELD: Final = (
+    select(*STORED)
+    .where(outputs.c.workspace_id == bindparam("of_workspace"), outputs.c.id == bindparam("held"))
+    .with_for_update(read=True, key_share=True)
+)
 _EVERY: Final = select(*STORED).order_by(outputs.c.id)
 
 
@@ -71,6 +82,13 @@ def outputs_of(connection: Connection, workspace_id: str) -> list[Output]:
     return [
         stored_output(row) for row in _OF_WORKSPACE.rows(connection, {"of_workspace": workspace_id})
     ]
+
+
+def held_output(connection: Connection, workspace_id: str, output_id: int) -> Output | None:
+    """One of them, for who is about to give it messages; None when it was removed."""
+    values = {"of_workspace": workspace_id, "held": output_id}
+    row = connection.execute(_HELD, values).one_or_none()
+    return None if row is None else stored_output(row)
 
 
 def every_output(connection: Connection) -> list[Output]:

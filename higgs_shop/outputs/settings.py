@@ -106,6 +106,11 @@ class OutputSettings(BaseModel):
     include_location: bool = _switch(True, "an event's own `location`")
     include_batch_location: bool = _switch(False, "the `location` of an event's batch")
 
+    @property
+    def gathers(self) -> bool:
+        """Whether events wait for others before they become messages."""
+        return self.is_active and (self.send_as_batch or self.wait_for_session)
+
     def wants(self, event_type: str) -> bool:
         """Whether events of this type are sent; those that no switch is about are."""
         switch = _SWITCH.get(event_type)

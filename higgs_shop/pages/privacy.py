@@ -30,10 +30,12 @@ def opt_out() -> Response:
     if not BareForm().validate_on_submit():
         abort(400)
     with submitting(url_for("privacy.show")) as step:
-        discarded = parts().visitors.opt_out(step) if step.is_new else 0
+        discarded = parts().visitors.opt_out(step) if step.is_new else None
     message = "You are not tracked any more."
-    if discarded:
-        message += f" {discarded} events that had no profile yet were discarded."
+    if discarded and discarded.unattributed:
+        message += f" {discarded.unattributed} events that had no profile yet were discarded."
+    if discarded and discarded.unsent:
+        message += f" {discarded.unsent} events that were still to be sent will not be."
     flash(message, "info")
     return redirect(step.location, 303)
 

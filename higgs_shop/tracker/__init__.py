@@ -17,6 +17,8 @@ from higgs_shop.tracker.events import (
     UserAttributeChange,
     UserIdentityChange,
 )
+from higgs_shop.tracker.gatherer import Gatherer
+from higgs_shop.tracker.gathering import Gathered, discard_gathered, gathered_events_of
 from higgs_shop.tracker.people import (
     PERSON_COLUMNS,
     AttributeChange,
@@ -47,6 +49,8 @@ __all__ = [
     "Epoch",
     "Event",
     "EventLog",
+    "Gathered",
+    "Gatherer",
     "LoggedEvent",
     "OpenSession",
     "OptOut",
@@ -67,10 +71,12 @@ __all__ = [
     "attributes_of",
     "compact_json",
     "copy_events",
+    "discard_gathered",
     "discard_unattributed",
     "events_of_person",
     "events_of_visit",
     "first_event_ms",
+    "gathered_events_of",
     "keep_batch",
     "mpid_of_batch",
     "person_of",

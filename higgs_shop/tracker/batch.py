@@ -1,4 +1,5 @@
-"""The webhook's body: who did what, when. One event a body, in the format of mParticle's batches.
+"""The webhook's body: who did what, when. One event a body, or several together, in the format of
+mParticle's batches.
 
 Source: event batch JSON reference and webhook output documentation. Differences from what a client
 uploads: identities are a list with times, MPIDs are numbers, and the server's ids are filled in.
@@ -97,7 +98,7 @@ def batch_body(
     person: Person,
     origin: Origin,
     sequence: int,
-    session_sequence: int | None,
+    session_sequences: Sequence[int | None],
     received_at_ms: int,
     webhook_id: str,
     settings: OutputSettings,
@@ -107,11 +108,15 @@ def batch_body(
     `events` are as `event_json` writes them, none for a batch without events; `settings` are the
     output's. `context` carries counters for whoever wants to check order and completeness:
     `mpid_sequence` counts a person's messages to this output from 1 without gaps; `session_sequence` a
-    session's events, where the store counts them.
+    session's events, where the store counts them. With several events that is a list,
+    `session_sequences`, with one number for each.
     """
-    counters = {"mpid_sequence": sequence}
-    if session_sequence is not None:
-        counters["session_sequence"] = session_sequence
+    counters: dict[str, Any] = {"mpid_sequence": sequence}
+    if any(number is not None for number in session_sequences):
+        if len(session_sequences) == 1:
+            counters["session_sequence"] = session_sequences[0]
+        else:
+            counters["session_sequences"] = list(session_sequences)
     facts = {
         "schema_version": 2,
         "environment": origin.environment,

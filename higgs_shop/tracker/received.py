@@ -13,9 +13,10 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.tables import batches, events
+from higgs_shop.tracker.attributed import AttributedEvent
 from higgs_shop.tracker.batch import Origin, Person, compact_json, numbered
 from higgs_shop.tracker.code_place import code_place
-from higgs_shop.tracker.hand_over import AttributedEvent, hand_over
+from higgs_shop.tracker.hand_over import hand_over
 from higgs_shop.tracker.people import AttributeNews, identities_of, keep_attributes
 
 TRACKS_FOR_ITS_CALLER = True
@@ -94,7 +95,8 @@ def keep_batch(connection: Connection, workspace_id: str, batch: ReceivedBatch) 
     ).scalar()
     if batch_id is None:
         return False
-    rows = [_row(workspace_id, batch, batch_id, event) for event in _each_once(batch.events)]
+    once = _each_once(batch.events)
+    rows = [_row(workspace_id, batch, batch_id, event) for event in once]
     new = _insert_events(connection, rows)
     attributes = keep_attributes(connection, workspace_id, batch.mpid, batch.attributes)
     if batch.is_historical:
@@ -109,17 +111,21 @@ def keep_batch(connection: Connection, workspace_id: str, batch: ReceivedBatch) 
             person,
             row["event_type"],
             row["data"],
+            event.happened_at_ms,
             batch.received_at_ms,
+            event.session_uuid,
             None,
             batch.origin,
         )
-        for row in rows
-        if row["source_message_id"] in new
+        for row, event in zip(rows, once, strict=True)
+        if event.source_message_id in new
     ]
     if not batch.events:
-        nothing = compact_json({})
+        at_ms = batch.received_at_ms
         attributed = [
-            AttributedEvent(None, person, "", nothing, batch.received_at_ms, None, batch.origin)
+            AttributedEvent(
+                None, person, "", compact_json({}), at_ms, at_ms, None, None, batch.origin
+            )
         ]
     hand_over(connection, workspace_id, attributed, batch.received_at_ms)
     return True

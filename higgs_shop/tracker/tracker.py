@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, null, or_, select, update
 
 from higgs_shop.clock import Clock
 from higgs_shop.tables import batches, events, sessions, visits
+from higgs_shop.tracker.attributed import AttributedEvent
 from higgs_shop.tracker.batch import (
     Person,
     SessionFacts,
@@ -24,7 +25,7 @@ from higgs_shop.tracker.batch import (
 )
 from higgs_shop.tracker.code_place import code_place
 from higgs_shop.tracker.events import Event
-from higgs_shop.tracker.hand_over import AttributedEvent, hand_over
+from higgs_shop.tracker.hand_over import hand_over
 from higgs_shop.tracker.people import read_person, set_user_attribute
 
 TRACKS_FOR_ITS_CALLER = True
@@ -174,6 +175,8 @@ class Tracker:
                     event.event_type,
                     data_json,
                     at_ms,
+                    at_ms,
+                    log.session.facts.session_uuid,
                     log.session.last_sequence,
                     page_origin(log.session.facts, self._environment, log.device_stamp),
                 )
@@ -216,6 +219,8 @@ class Tracker:
                     row.event_type,
                     data_json,
                     row.logged_at_ms,
+                    row.logged_at_ms,
+                    row.session_uuid,
                     row.session_sequence,
                     page_origin(session, self._environment, row.device_stamp),
                 )

@@ -22,6 +22,7 @@ from higgs_shop.tracker import (
     EventLog,
     OptOut,
     Tracker,
+    discard_gathered,
     discard_unattributed,
 )
 from higgs_shop.visitors import intents, sessions, submissions, visits
@@ -51,6 +52,19 @@ class Standing:
     state: str
     mpid: int | None
     owed: list[Intent] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """What is not kept, or not sent, of what somebody did before opting out.
+
+    Attributes:
+        unattributed: how many events were forgotten, since nobody knew yet whose they were.
+        unsent: how many were to be sent with others or after their session, and are not.
+    """
+
+    unattributed: int
+    unsent: int
 
 
 class Visitors:
@@ -229,13 +243,10 @@ class Visitors:
             now_ms=step.now_ms,
         )
 
-    def opt_out(self, step: Step) -> int:
-        """The visitor does not want to be tracked: one last event says so.
-
-        Returns: how many events were discarded, since nobody knew yet whose they were.
-        """
+    def opt_out(self, step: Step) -> Discarded:
+        """The visitor does not want to be tracked: one last event says so."""
         if step.visit.is_opted_out:
-            return 0
+            return Discarded(unattributed=0, unsent=0)
         visit = step.visit
         if step.log is not None and step.log.epoch.mpid is not None:
             self._tracker.log(step.log, OptOut(is_opted_out=True))
@@ -245,7 +256,10 @@ class Visitors:
         intents.give_up_tracking(
             step.connection, visit.workspace_id, visit.device_stamp, step.now_ms
         )
-        discarded = discard_unattributed(step.connection, visit.workspace_id, visit.device_stamp)
+        where = (step.connection, visit.workspace_id, visit.device_stamp)
+        discarded = Discarded(
+            unattributed=discard_unattributed(*where), unsent=discard_gathered(*where)
+        )
         visits.set_opt_out(step.connection, step.visit, opted_out_at_ms=step.now_ms)
         return discarded
 

@@ -17,7 +17,13 @@ from sqlalchemy import event as sqlalchemy_event
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outbox import ReplayChoice
-from higgs_shop.outputs import list_outputs
+from higgs_shop.outputs import (
+    OutputSettings,
+    add_output,
+    change_output,
+    find_output,
+    list_outputs,
+)
 from higgs_shop.tables import metadata
 from higgs_shop.workspaces import remove_workspace
 from tests.api.browsing import Browser
@@ -51,12 +57,14 @@ EXCEPTIONS: Final = {
     ("events", "id"): "those that waited for such a visit's call",
     ("batches", "id"): "the one in which an event of the workspace came",
     ("messages", "id"): "one of a mailbox, which was claimed with its workspace",
-    ("outputs", "id"): "the one to replay, which was looked for in the workspace",
+    ("outputs", "id"): "one that was looked for in the workspace, or is told to gather no more",
     # The background's, which serves all workspaces at once and works on each row within its own.
     ("mailboxes", "due_at_ms"): "the forwarder looks for whatever is due",
     ("mailboxes", "lease_until_ms"): "the background shortens whatever lease is too long",
     ("outputs", "state"): "the forwarder serves every output that runs",
     ("outputs", "is_full"): "the background counts what waits at each",
+    ("outputs", "gathering"): "the background looks for those that are told to gather no more",
+    ("gatherings", "waits_for"): "the background hands over whatever has waited long enough",
     ("aliases", "due_at_ms"): "the background carries out whatever is due",
     ("identity_intents", "next_attempt_ms"): "the background looks for whatever is due",
     ("sessions", "last_activity_ms"): "the background looks for whatever has gone silent",
@@ -79,7 +87,12 @@ def side_by_side(
 ) -> dict[str, Store]:
     """The same store twice on one database, each in a workspace of its own."""
     stores = {}
-    settings = {"database_url": database_url, "instance": tmp_path, "webhook_url": receiver.url}
+    settings = {
+        "database_url": database_url,
+        "instance": tmp_path,
+        "webhook_url": receiver.url,
+        "webhook_batch_seconds": 86_400,
+    }
     for name, key in KEYS.items():
         numbers = count(1_000)
         monkeypatch.setattr("higgs_shop.wiring.DEFAULT_WORKSPACE", name)
@@ -91,6 +104,7 @@ def side_by_side(
 
 def live(store: Store) -> list[Any]:
     """Everything that can be done, once. Returns what can be compared of the answers."""
+    _add_outputs(store)
     told: list[Any] = [_call(store), _upload(store)]
     visitor = store.browser()
     visitor.client.set_cookie("higgs_device", STAMP, domain="localhost")
@@ -100,7 +114,9 @@ def live(store: Store) -> list[Any]:
     store.clock.forward(minutes=31)
     told.append(identity_state(visitor.get("/about")))
     store.clock.forward(minutes=31)
-    store.parts.background.do_round()
+    _stop_gathering(store)
+    for _ in range(2):
+        store.parts.background.do_round()
     # The background serves all workspaces: nothing is left for it that the other would do.
     _deliver(store)
     told += _replay(store)
@@ -111,6 +127,32 @@ def live(store: Store) -> list[Any]:
 def _deliver(store: Store) -> None:
     while store.parts.sender.deliver_due():
         pass
+
+
+def _add_outputs(store: Store) -> None:
+    """Two that gather: sessions as batches, and for a while, batches."""
+    for name, waits in (("sessions", True), ("batches", False)):
+        settings = OutputSettings(
+            url=store.parts.settings.webhook_url, send_as_batch=True, wait_for_session=waits
+        )
+        with store.parts.database.write() as connection:
+            add_output(
+                connection,
+                store.parts.workspace_id,
+                name,
+                settings,
+                authorization="",
+                secrets=(),
+                now_ms=store.clock(),
+            )
+
+
+def _stop_gathering(store: Store) -> None:
+    with store.parts.database.write() as connection:
+        output = find_output(connection, store.parts.workspace_id, "batches")
+        assert output is not None
+        settings = output.settings.model_copy(update={"send_as_batch": False})
+        change_output(connection, output, settings, authorization="", secrets=())
 
 
 def _call(store: Store) -> list[Any]:
@@ -231,7 +273,7 @@ def _replay(store: Store) -> list[Any]:
     """What was delivered once more, and how that is looked at."""
     database, workspace_id = store.parts.database, store.parts.workspace_id
     with database.read() as connection:
-        (output,) = list_outputs(connection, workspace_id)
+        output, *_ = list_outputs(connection, workspace_id)
         choice = ReplayChoice(only_dead=False, until_ms=store.clock())
         counted = outbox.count_chosen(connection, output, choice, most=1_000)
         chosen = outbox.list_chosen(connection, output, choice, most=2)

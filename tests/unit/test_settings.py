@@ -52,6 +52,7 @@ def test_every_default_is_the_documented_one(tmp_path: Path) -> None:
         "webhook_timeout_seconds": 10.0,
         "webhook_retry_seconds": (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
         "webhook_most_waiting": 1_000_000,
+        "webhook_batch_seconds": 600,
         "webhook_alias_requests": False,
         "identity_strategy": "profile_conversion",
         "identity_priority": DEFAULT_PRIORITY,

@@ -220,6 +220,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace_id", "visit_id", "token", name="pk_form_submissions"),
     )
     op.create_table(
+        "gatherings",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("device_stamp", sa.Text(), nullable=False),
+        sa.Column("session_uuid", sa.Text(), nullable=False),
+        sa.Column("output_id", _ID, nullable=False),
+        sa.Column("mpid", sa.BigInteger(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("waits_for", sa.Text(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_gatherings"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "uq_gatherings_key",
+        "gatherings",
+        [
+            "workspace_id",
+            "device_stamp",
+            "session_uuid",
+            "output_id",
+            "mpid",
+            "channel",
+            "environment",
+        ],
+        unique=True,
+    )
+    op.create_index("ix_gatherings_output_id", "gatherings", ["output_id"], unique=False)
+    op.create_index(
+        "ix_gatherings_waits_for_since_ms", "gatherings", ["waits_for", "since_ms"], unique=False
+    )
+    op.create_table(
         "heartbeats",
         sa.Column("worker", sa.Text(), nullable=False),
         sa.Column("beat_at_ms", sa.BigInteger(), nullable=False),
@@ -417,6 +451,7 @@ def upgrade() -> None:
         sa.Column("pause_reason", sa.Text(), nullable=False),
         sa.Column("paused_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("is_full", sa.Boolean(), nullable=False),
+        sa.Column("gathering", sa.Text(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["workspace_id"], ["workspaces.id"], name="fk_outputs_workspace_id"
@@ -424,6 +459,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_outputs"),
         sa.UniqueConstraint("workspace_id", "name", name="uq_outputs_workspace_id_name"),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_outputs_ending",
+        "outputs",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("gathering = 'ending'"),
+        postgresql_where=sa.text("gathering = 'ending'"),
     )
     op.create_table(
         "profile_identities",
@@ -596,6 +639,39 @@ def upgrade() -> None:
         "ix_delivery_attempts_message_id", "delivery_attempts", ["message_id"], unique=False
     )
     op.create_table(
+        "gathered_events",
+        sa.Column("id", _ID, autoincrement=True, nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("gathering_id", _ID, nullable=False),
+        sa.Column("event_id", _ID, nullable=True),
+        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("facts", _JSON, nullable=False),
+        sa.Column("session_sequence", sa.Integer(), nullable=True),
+        sa.Column("happened_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["gathering_id"],
+            ["gatherings.id"],
+            name="fk_gathered_events_gathering_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_gathered_events"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_gathered_events_gathering_id_happened_at_ms_id",
+        "gathered_events",
+        ["gathering_id", "happened_at_ms", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_gathered_events_workspace_id_event_id",
+        "gathered_events",
+        ["workspace_id", "event_id"],
+        unique=False,
+    )
+    op.create_table(
         "identity_intents",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("workspace_id", sa.Text(), nullable=False),
@@ -627,6 +703,21 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index("ix_identity_intents_visit_id", "identity_intents", ["visit_id"], unique=False)
+    op.create_table(
+        "message_events",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("event_id", _ID, autoincrement=False, nullable=False),
+        sa.Column("message_id", _ID, autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["message_id"],
+            ["messages.id"],
+            name="fk_message_events_message_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("workspace_id", "event_id", "message_id", name="pk_message_events"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_message_events_message_id", "message_events", ["message_id"], unique=False)
     op.create_table(
         "sessions",
         sa.Column("id", _ID, autoincrement=True, nullable=False),

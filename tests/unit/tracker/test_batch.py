@@ -45,7 +45,7 @@ def body(**changed: Any) -> dict[str, Any]:
         "person": Person(4711, [KnownIdentity("customerid", "C-1", 900)], {"name": "Ada"}),
         "origin": page_origin(SESSION, "development", "stamp-1"),
         "sequence": 7,
-        "session_sequence": 3,
+        "session_sequences": [3],
         "received_at_ms": 2_000,
         "webhook_id": "msg_1",
         "settings": OutputSettings(),
@@ -78,7 +78,7 @@ def test_a_body_says_where_its_event_comes_from() -> None:
         passed_on={"consent_state": consent},
         context={"data_plan": {"plan_id": "p"}, "mpid_sequence": 99},
     )
-    found = body(origin=origin, session_sequence=None)
+    found = body(origin=origin, session_sequences=[None])
     assert found["source_info"]["channel"] == "javascript"
     assert (found["environment"], found["source_request_id"]) == ("production", "a batch")
     assert found["device_info"] == {"platform": "web"}
