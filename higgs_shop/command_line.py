@@ -16,7 +16,7 @@ from higgs_shop.clock import system_clock
 from higgs_shop.database import Database
 from higgs_shop.identity_types import DEFAULT_IDS
 from higgs_shop.outbox import ReplayChoice
-from higgs_shop.outputs import MAIN_OUTPUT, Output, list_outputs
+from higgs_shop.outputs import MAIN_OUTPUT, Output, ensure_main_output, list_outputs
 from higgs_shop.replaying import moment, mpid_of, say_dead_letters, watch
 from higgs_shop.setting_values import one_line
 from higgs_shop.settings import Settings, SettingsError, variable
@@ -213,7 +213,9 @@ def add(name: str, **given: str | None) -> None:
     """Make a workspace NAME. Identity types are separated by commas; a comma alone means none."""
     with _writing(name) as connection:
         workspace = new_workspace({"id": name, **_texts(given)})
-        add_workspace(connection, workspace, system_clock())
+        now_ms = system_clock()
+        add_workspace(connection, workspace, now_ms)
+        ensure_main_output(connection, workspace.id, now_ms=now_ms)
     click.echo(f"The workspace {name} is there.")
     _show(workspace)
 

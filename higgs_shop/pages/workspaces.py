@@ -11,6 +11,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, s
 from werkzeug.wrappers import Response
 
 from higgs_shop.idsync_service import STRATEGIES
+from higgs_shop.outputs import ensure_main_output
 from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.forms import BareForm, NewWorkspaceForm, WorkspaceForm
 from higgs_shop.pages.observers import observers_only
@@ -64,7 +65,9 @@ def add() -> Response | tuple[str, int]:
         workspace = new_workspace(form.texts)
         with submitting_untracked(url_for("workspaces.show_one", name=name)) as (connection, sent):
             if sent.is_new:
-                add_workspace(connection, workspace, parts().clock())
+                now_ms = parts().clock()
+                add_workspace(connection, workspace, now_ms)
+                ensure_main_output(connection, workspace.id, now_ms=now_ms)
                 flash(f"The workspace {name} is there.", "info")
     except WorkspaceRefused as refused:
         _note(form, refused)

@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-import pytest
-
-from tests.api.conftest import NOW_MS, Store
+from tests.api.conftest import Store
+from tests.api.delivering import add, bodies, change, deliver
 from tests.api.intake.conftest import (
     KEY,
     UPLOADS,
@@ -16,6 +15,7 @@ from tests.api.intake.conftest import (
     event,
     is_accepted,
 )
+from tests.network_faults import Receiver
 
 BROWSER_BATCH: dict[str, Any] = json.loads(
     """{"source_request_id":"9f0c2a1e-77f0-4f0e-9c55-0d6a3b5f0001","mpid":"5811471147114711",
@@ -148,68 +148,38 @@ def test_8_13_crash_from_the_python_client(store: Store, sender: Sender) -> None
     assert store.bodies()[0]["events"][0]["event_type"] == "crash_report"
 
 
-@pytest.mark.usefixtures("sender")
 def test_8_14_webhook_body_for_8_1(store: Store, sender: Sender) -> None:
-    known = {"customer_id": "C-1001"}
-    sender.upload(
-        {**BROWSER_BATCH, "mpid": None, "source_request_id": "0", "user_identities": known}
-    )
-    mpid = store.bodies()[-1]["mpid"]
-    store.clock.forward(seconds=5)
-    sent = with_data(source_message_id="0d6a3b5f-1111-4f0e-9c55-9f0c2a1e0002")
-    assert is_accepted(sender.upload({**sent, "mpid": str(mpid)}))
-    body = store.bodies()[-1]
+    """At a real receiver. Ids are examples in the contract, and differ."""
+    change(store, is_active=False)
+    store.clock.forward(seconds=0.5)
+    known = {**BROWSER_BATCH, "mpid": None, "source_request_id": "before", "events": []}
+    sender.upload({**known, "user_identities": {"customer_id": "C-1001"}})
+    mpid = store.rows("batches")[-1]["mpid"]
+    store.clock.forward(seconds=4.623)
+    with Receiver() as receiver:
+        add(store, "contract", url=receiver.url, unique_id="higgs-demo")
+        assert is_accepted(sender.upload({**BROWSER_BATCH, "mpid": str(mpid)}))
+        deliver(store)
+        (body,) = bodies(receiver)
     data = body["events"][0]["data"]
     for numbers, name in ((body, "batch_id"), (data, "event_id"), (data, "session_id")):
         assert isinstance(numbers.pop(name), int)
-    assert body.pop("context") == {"mpid_sequence": 2}
-    assert body == {
-        "events": [
-            {
-                "event_type": "commerce_event",
-                "data": {
-                    "timestamp_unixtime_ms": 1772360104900,
-                    "event_start_unixtime_ms": 1772360104900,
-                    "session_uuid": "3B1C7C62-5C52-4E55-8A38-6E0A3C1B0001",
-                    "session_start_unixtime_ms": 1772360100000,
-                    "source_message_id": "0d6a3b5f-1111-4f0e-9c55-9f0c2a1e0002",
-                    "custom_attributes": {"list": "home"},
-                    "product_action": {
-                        "action": "add_to_cart",
-                        "products": [
-                            {
-                                "id": "HG-TEE-S",
-                                "name": "Boson Tee",
-                                "price": 25,
-                                "quantity": 2,
-                                "total_product_amount": 50,
-                            }
-                        ],
-                    },
-                },
-            }
-        ],
-        "schema_version": 2,
-        "environment": "development",
-        "mpid": mpid,
-        "timestamp_unixtime_ms": NOW_MS + 5_000,
-        "source_request_id": "9f0c2a1e-77f0-4f0e-9c55-0d6a3b5f0001",
-        "user_identities": [
-            {
-                "identity_type": "customer_id",
-                "identity": "C-1001",
-                "timestamp_unixtime_ms": NOW_MS,
-            }
-        ],
-        "user_attributes": {},
-        "device_info": {"platform": "web", "screen_width": 1280, "screen_height": 720},
-        "application_info": {"application_name": "Higgs Shop"},
-        "source_info": {
-            "channel": "javascript",
-            "partner": None,
-            "replay_request_id": None,
-            "replay_job_id": None,
-            "is_historical": False,
-        },
-        "system_notifications": [],
-    }
+    assert body.pop("context") == {"mpid_sequence": 1}
+    assert body.pop("mpid") == mpid
+    assert body == json.loads(
+        """{"events":[{"event_type":"commerce_event","data":{"timestamp_unixtime_ms":1772360104900,
+        "event_start_unixtime_ms":1772360104900,
+        "session_uuid":"3B1C7C62-5C52-4E55-8A38-6E0A3C1B0001",
+        "session_start_unixtime_ms":1772360100000,
+        "source_message_id":"0d6a3b5f-1111-4f0e-9c55-9f0c2a1e0001",
+        "custom_attributes":{"list":"home"},"product_action":{"action":"add_to_cart","products":
+        [{"id":"HG-TEE-S","name":"Boson Tee","price":25,"quantity":2,"total_product_amount":50}]}}}],
+        "schema_version":2,"environment":"development","timestamp_unixtime_ms":1772360105123,
+        "source_request_id":"9f0c2a1e-77f0-4f0e-9c55-0d6a3b5f0001","user_identities":
+        [{"identity_type":"customer_id","identity":"C-1001","timestamp_unixtime_ms":1772360100500}],
+        "user_attributes":{},"device_info":{"platform":"web","screen_width":1280,
+        "screen_height":720},"application_info":{"application_name":"Higgs Shop"},
+        "source_info":{"channel":"javascript","partner":null,"replay_request_id":null,
+        "replay_job_id":null,"is_historical":false},"system_notifications":[],
+        "unique_id":"higgs-demo"}"""
+    )
