@@ -45,15 +45,16 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 def show(batch: dict) -> None:
-    """One line an event: whose, which of theirs, and what it is."""
-    event, count = batch["events"][0], batch["context"]["mpid_sequence"]
-    data = event["data"]
-    name = data.get("screen_name") or data.get("event_name")
-    if "product_action" in data:
-        name = data["product_action"]["action"]
-    if "product_impressions" in data:
-        name = data["product_impressions"][0]["product_impression_list"]
-    print(f"{batch['mpid']} {count} {event['event_type']} {name or ''}".rstrip(), flush=True)
+    """One line an event: whose, in which of their batches, and what it is."""
+    for event in batch["events"]:
+        data = event["data"]
+        name = data.get("screen_name") or data.get("event_name")
+        if "product_action" in data:
+            name = data["product_action"]["action"]
+        if "product_impressions" in data:
+            name = data["product_impressions"][0]["product_impression_list"]
+        whose = f"{batch['mpid']} {batch['context']['mpid_sequence']}"
+        print(f"{whose} {event['event_type']} {name or ''}".rstrip(), flush=True)
 
 
 print(f"Listening on http://127.0.0.1:{PORT}/hook", flush=True)

@@ -22,7 +22,7 @@ from sqlalchemy import create_engine, func, make_url, select, text
 from higgs_shop.command_line import main
 from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
-from higgs_shop.tables import events, identity_intents, messages
+from higgs_shop.tables import events, identity_intents, messages, outputs
 from tests.api.browsing import Browser, over_tcp
 from tests.api.journeys import mpid, sign_in, sign_out
 from tests.at_once import at_once
@@ -290,6 +290,9 @@ class TestWorkspaces:
         ]
 
     def test_one_is_made_changed_and_removed(self, tmp_path: Path) -> None:
+        of_outputs = select(outputs.c.workspace_id, outputs.c.name).where(
+            outputs.c.workspace_id == "kiosk"
+        )
         made = command(
             "workspaces", "add", "kiosk", "--strategy", "profile_link", INSTANCE=str(tmp_path)
         )
@@ -299,6 +302,10 @@ class TestWorkspaces:
         assert self.table(tmp_path, "--secrets")[2][:4] == ["kiosk", "0", "0", "profile_link"]
         assert self.table(tmp_path, "--secrets")[2][-1] == secret
         assert secret not in str(self.table(tmp_path))
+        engine = create_engine(f"sqlite:///{tmp_path / 'higgs-shop.db'}")
+        with engine.connect() as connection:
+            assert [tuple(row) for row in connection.execute(of_outputs)] == [("kiosk", "webhook")]
+        engine.dispose()
 
         arguments = ("change", "kiosk", "--key", "own", "--strategy", "default")
         changed = command("workspaces", *arguments, INSTANCE=str(tmp_path))

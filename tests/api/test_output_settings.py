@@ -1,8 +1,10 @@
 """Every setting of an output, at a real receiver: what arrives with it, and what does not."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -35,6 +37,7 @@ SWITCHES: Final[Mapping[str, tuple[bool, set[str]]]] = {
 UNSWITCHED: Final = {"opt_out", "breadcrumb"}
 BY_DEFAULT: Final = UNSWITCHED.union(*(kinds for is_on, kinds in SWITCHES.values() if is_on))
 
+DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "outputs.md"
 SECRETS: Final = (
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
@@ -88,7 +91,7 @@ def do_everything(store: Store, sender: Sender) -> None:
     visitor.submit(visitor.get("/privacy"), "opt-out")
     other = store.browser()
     source = mpid(other.get("/about"))
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "application_state_transition": {"application_transition_type": "application_initialized"},
         "crash_report": {"message": "boom"},
         "network_performance": {"url": "https://a.example", "response_code": 200},
@@ -133,8 +136,8 @@ def test_each_switch_decides_about_its_own_events_and_no_others(
     add(store, "inactive", url=f"{receiver.url}/inactive", is_active=False)
     for switch in SWITCHES:
         for word, is_on in (("on", True), ("off", False)):
-            url = f"{receiver.url}/{switch}/{word}"
-            add(store, f"{switch} {word}", url=url, **{switch: is_on})
+            given: dict[str, Any] = {"url": f"{receiver.url}/{switch}/{word}", switch: is_on}
+            add(store, f"{switch} {word}", **given)
 
     do_everything(store, sender)
 
@@ -312,3 +315,19 @@ def test_what_waits_goes_where_the_output_posts_when_it_is_sent(
     assert bodies(receiver, "/old") == []
     (body,) = bodies(receiver, "/new")
     assert body["unique_id"] == "old", "the body was frozen before"
+
+
+def test_every_setting_is_in_the_documentation_with_its_default() -> None:
+    table = (
+        DOCUMENT.read_text(encoding="utf-8").split("<!-- settings")[1].split("<!-- /settings")[0]
+    )
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", table, re.MULTILINE)
+    words = {True: "on", False: "off", "": "empty", (): "empty"}
+    fields = OutputSettings.model_fields
+    assert {name: default for name, default, _ in rows} == {
+        name: words[fields[name].default] for name in fields
+    }
+    assert [name for name, _, _ in rows] == list(fields)
+    for name, _, meaning in rows:
+        _, kinds = SWITCHES.get(name, (True, set()))
+        assert [kind for kind in kinds if "_" in kind and f"`{kind}`" not in meaning] == []

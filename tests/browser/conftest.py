@@ -70,6 +70,7 @@ def store(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Itera
         WEBHOOK_AUTHORIZATION=AUTHORIZATION,
         WEBHOOK_RETRY_SECONDS=",".join(["0"] + ["1"] * 29),
     ) as store:
+        store.send_attribute_changes()
         yield store
 
 

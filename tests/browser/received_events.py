@@ -99,7 +99,7 @@ class ReceivedEvents:
         """What is promised of every event, whoever's it is.
 
         Signed; the same bytes on every attempt; in order, with no gap, for each person; and each
-        session's events counted without a gap.
+        session's events counted without a gap, since the receiver wants every one of them.
         """
         self._store.wait_until_delivered()
         requests = self._receiver.requests

@@ -15,6 +15,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from higgs_shop.database import Database
+from higgs_shop.outputs import MAIN_OUTPUT, change_output, find_output
+from higgs_shop.workspaces import DEFAULT_WORKSPACE
+
 PROJECT: Final = Path(__file__).parent.parent.parent
 START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 30.0
@@ -125,6 +129,22 @@ class StoreProcess:
         assert self._process is not None
         self._process.kill()
         self._end()
+
+    def send_attribute_changes(self) -> None:
+        """Have its webhook told of these too, which it is not by default: nothing is left out then."""
+        database = Database(f"sqlite:///{self.instance / 'higgs-shop.db'}")
+        with database.write() as connection:
+            output = find_output(connection, DEFAULT_WORKSPACE, MAIN_OUTPUT)
+            assert output is not None
+            settings = output.settings.model_copy(update={"send_user_attribute_changes": True})
+            change_output(
+                connection,
+                output,
+                settings,
+                authorization=output.authorization,
+                secrets=output.secrets,
+            )
+        database.close()
 
     def is_idle(self) -> bool:
         """Whether nothing that was attributed waits to be delivered."""

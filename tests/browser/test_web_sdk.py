@@ -64,7 +64,9 @@ def webhook() -> Iterator[Receiver]:
 
 @pytest.fixture
 def sdk_store(new_store: NewStore, webhook: Receiver) -> StoreProcess:
-    return new_store("for-an-app", WEBHOOK_URL=f"{webhook.url}/hook")
+    store = new_store("for-an-app", WEBHOOK_URL=f"{webhook.url}/hook")
+    store.send_attribute_changes()
+    return store
 
 
 class App:

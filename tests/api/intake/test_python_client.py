@@ -41,6 +41,7 @@ def served(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A store in a process of its own."""
     folder: Path = tmp_path_factory.mktemp("store")
     with StoreProcess(folder, WEBHOOK_URL=f"{receiver.url}/hook") as served:
+        served.send_attribute_changes()
         yield served
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import NOW_MS, OpenStore, Store
+from tests.api.delivering import change as change_output
 from tests.api.intake.conftest import KEY, SECRET, Sender, basic, batch, errors, event, is_accepted
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -224,6 +225,7 @@ def test_a_remote_identity_service_is_asked(open_store: OpenStore) -> None:
 
 
 def test_attributes_are_kept_in_step(store: Store, sender: Sender) -> None:
+    change_output(store, send_user_attribute_changes=True)
     change = event("user_attribute_change", user_attribute_name="tier", new="gold")
     sender.post(batch(change, user_attributes={"name": "Ada", "tag": None, "sizes": ["S"]}))
     expected = {"name": "Ada", "sizes": ["S"], "tag": None, "tier": "gold"}

@@ -1,10 +1,14 @@
 """Workspaces on their page: made, looked into, changed and removed, without JavaScript."""
 
+import json
 import shlex
 from typing import Any
 
+import httpx
 import pytest
 
+from higgs_shop.outgoing_http import OutgoingHttp
+from higgs_shop.webhook_output import Sender
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import PRODUCTION, OpenStore, Store
 from tests.api.journeys import mpid
@@ -54,6 +58,22 @@ def links(page: Page) -> list[str]:
     return [each.attributes.get("href") or each.attributes["action"] for each in content]
 
 
+def deliver_within(store: Store) -> None:
+    """Send what is due to the store's own inbox, without a server."""
+    transport = httpx.WSGITransport(store.app)
+    with OutgoingHttp(deadline_seconds=5, max_answer_bytes=65_536, transport=transport) as http:
+        sender = Sender(
+            store.parts.database,
+            http,
+            timeout_seconds=5,
+            clock=store.clock,
+            inbox_address=f"http://localhost/inbox/{store.parts.secrets.inbox_token}",
+            secrets=[store.parts.secrets.webhook_secret],
+        )
+        while sender.deliver_due():
+            pass
+
+
 class TestMaking:
     """From a name to a key that works."""
 
@@ -70,6 +90,21 @@ class TestMaking:
         assert page.text("workspace-is-login-ids") == "customerid, email"
         assert ask(store, page.text("workspace-api-key"), customerid="C-1")["is_logged_in"]
         assert names(visitor.get("/workspaces")) == ["default", "kiosk"]
+
+    def test_its_events_arrive_at_the_inbox(self, store: Store, visitor: Browser) -> None:
+        page = add(visitor, api_secret="secret")
+        screen = {"event_type": "screen_view", "data": {"screen_name": "Kiosk"}}
+        sent = {"environment": "development", "mpid": 4711, "events": [screen]}
+        credentials = (page.text("workspace-api-key"), "secret")
+        answer = visitor.client.post("/s2s/v2/events", json=sent, auth=credentials)
+        assert answer.status_code == 202
+
+        deliver_within(store)
+
+        (request,) = visitor.get("/inbox").all("inbox-request")
+        assert (request["data-signature"], request["data-event-type"]) == ("valid", "screen_view")
+        (body,) = [row["body"] for row in store.rows("inbox_requests")]
+        assert json.loads(body)["events"][0]["data"]["screen_name"] == "Kiosk"
 
     def test_the_example_can_be_copied(self, store: Store, visitor: Browser) -> None:
         page = add(visitor, api_key="kiosk-key")

@@ -216,10 +216,9 @@ def test_gathering_ends_when_nothing_is_left(database: Database) -> None:
 def test_removing_takes_everything_that_was_for_it_along(database: Database) -> None:
     for name in ("stays", "goes"):
         add(database, name)
+    stays, goes = find(database, "stays"), find(database, "goes")
     with database.write() as connection:
-        for name in ("stays", "goes"):
-            output = find_output(connection, "default", name)
-            assert output is not None
+        for output in (stays, goes):
             outbox.enqueue(
                 connection,
                 workspace_id="default",
@@ -228,8 +227,7 @@ def test_removing_takes_everything_that_was_for_it_along(database: Database) -> 
                 drafts=[outbox.Draft(None, lambda *_: b"{}", (1, 2))],
                 now_ms=NOW_MS,
             )
-        remove_output(connection, output)
-    stays = find(database, "stays")
+        remove_output(connection, goes)
     with database.read() as connection:
         assert find_output(connection, "default", "goes") is None
         for table in (messages, mailboxes):
@@ -238,9 +236,9 @@ def test_removing_takes_everything_that_was_for_it_along(database: Database) -> 
         states = outbox.messages_of_events(connection, "default", [1, 2])
     assert {len(each) for each in states.values()} == {1}
     with database.write() as connection, pytest.raises(NoSuchOutput):
-        remove_output(connection, output)
+        remove_output(connection, goes)
     with pytest.raises(NoSuchOutput):
-        change(database, output)
+        change(database, goes)
 
 
 def test_the_main_output_stays(database: Database) -> None:
