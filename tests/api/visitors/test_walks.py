@@ -17,6 +17,7 @@ from jinja2 import BytecodeCache
 from sqlalchemy import func, select
 
 from higgs_shop.app import create_app
+from higgs_shop.outputs import MAIN_OUTPUT, change_output, find_output
 from higgs_shop.settings import Settings
 from higgs_shop.shop import customers
 from higgs_shop.tables import events, identity_intents, messages, user_attributes, visits
@@ -48,6 +49,7 @@ class Walk:
         self.identity = TroubledIdentity()
         self.identity.on_call = self.called
         self.parts = self.wired()
+        self.have_everything_sent()
         app = self.app()
         self.browsers = [Browser(app), Browser(app)]
         self.devices = [Device(), Device()]
@@ -75,6 +77,14 @@ class Walk:
         app = create_app(wired=self.parts)
         app.jinja_env.bytecode_cache = self.templates
         return app
+
+    def have_everything_sent(self) -> None:
+        """Attribute changes too, which an output does not get by default."""
+        with self.parts.database.write() as connection:
+            output = find_output(connection, self.parts.workspace_id, MAIN_OUTPUT)
+            assert output is not None
+            settings = output.settings.model_copy(update={"send_user_attribute_changes": True})
+            change_output(connection, output, settings, authorization="", secrets=())
 
     def rows(self, statement: Any) -> list[Any]:
         with self.parts.database.read() as connection:
