@@ -63,6 +63,13 @@ def named(name: str, **data: Any) -> dict[str, Any]:
     return event(event_name=name, **data)
 
 
+def a_gatherer(store: Store) -> Gatherer:
+    """As another process has one."""
+    return Gatherer(
+        store.parts.database, clock=store.clock, batch_ms=600_000, on_messages=lambda: None
+    )
+
+
 def sizes(receiver: Receiver) -> list[int]:
     return [len(body["events"]) for body in bodies(receiver)]
 
@@ -405,7 +412,8 @@ def test_a_backlog_that_is_full_makes_dead_letters_of_batches_too(
     with store.parts.database.write() as connection:
         connection.exec_driver_sql("UPDATE outputs SET is_full = true")
     store.clock.forward(minutes=10)
-    deliver(store)
+    assert a_gatherer(store).hand_over_due() == 1
+    assert store.parts.sender.deliver_due() == []
     assert receiver.requests == []
     with store.parts.database.read() as connection:
         found = outbox.messages_of_events(connection, "default", ids)
@@ -420,12 +428,7 @@ def test_several_processes_hand_each_gathering_over_once(
     for number in people:
         upload(sender, named("A"), named("B"), mpid=number)
     store.clock.forward(minutes=10)
-    gatherers = [
-        Gatherer(
-            store.parts.database, clock=store.clock, batch_ms=600_000, on_messages=lambda: None
-        )
-        for _ in range(4)
-    ]
+    gatherers = [a_gatherer(store) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         handed_over = list(pool.map(Gatherer.hand_over_due, gatherers))
     deliver(store)
