@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from higgs_shop.setting_values import SIGNING_SECRET_PREFIX
 from higgs_shop.settings import Settings, SettingsError, variable
 
 
@@ -37,10 +38,15 @@ def load_secrets(
         or keep_secret(
             settings,
             "webhook_secret",
-            lambda: f"whsec_{base64.b64encode(random_bytes(32)).decode()}",
+            lambda: new_signing_secret(random_bytes),
         ),
         inbox_token=keep_secret(settings, "inbox_token", lambda: random_bytes(16).hex()),
     )
+
+
+def new_signing_secret(random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    """A fresh Standard Webhooks signing secret."""
+    return f"{SIGNING_SECRET_PREFIX}{base64.b64encode(random_bytes(32)).decode()}"
 
 
 def keep_secret(settings: Settings, name: str, make: Callable[[], str]) -> str:

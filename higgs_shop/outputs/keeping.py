@@ -106,6 +106,15 @@ def change_output(
         raise NoSuchOutput(output.name)
 
 
+def change_secrets(connection: Connection, output: Output, secrets: tuple[str, ...]) -> None:
+    """Let these sign what an output sends from now on, and nothing else. Raises: NoSuchOutput."""
+    changed = connection.execute(
+        update(outputs).where(outputs.c.id == output.id).values(secrets=list(secrets))
+    )
+    if changed.rowcount == 0:
+        raise NoSuchOutput(output.name)
+
+
 def pause_output(connection: Connection, output_id: int, reason: str, now_ms: int) -> bool:
     """Send nothing any more; what comes is kept. Returns: False when it is paused already."""
     values = {"of_output": output_id, "reason": reason, "now_ms": now_ms}

@@ -62,7 +62,7 @@ class OutputSettings(BaseModel):
         str,
         AfterValidator(endpoint_url),
         explained(
-            "POST URL; empty: this server's own inbox",
+            "where it posts; empty: this server's own inbox",
             allowed="an http or https URL",
             max_length=2_000,
         ),
@@ -79,32 +79,40 @@ class OutputSettings(BaseModel):
     include_device_id: bool = _switch(False, "tells the device's id as `mp_deviceid`")
     send_as_batch: bool = _switch(False, "posts what belongs together at once, not one by one")
     wait_for_session: bool = _switch(False, "keeps a session's events until the session is over")
-    send_custom_events: bool = _switch(True, "custom events")
-    send_screen_views: bool = _switch(True, "screen views")
-    send_commerce_events: bool = _switch(True, "commerce events")
+    send_custom_events: bool = _switch(True, "what a shop or an app names for itself")
+    send_screen_views: bool = _switch(True, "pages and screens that were looked at")
+    send_commerce_events: bool = _switch(True, "products that were seen, put into a cart, bought")
     send_lifecycle_events: bool = _switch(
         True, "session starts and ends, and what an app does in between"
     )
-    send_crash_reports: bool = _switch(True, "crash reports")
-    send_network_performance: bool = _switch(True, "network performance")
+    send_crash_reports: bool = _switch(True, "crashes that an app reported")
+    send_network_performance: bool = _switch(True, "requests that an app took the time of")
     send_push_events: bool = _switch(True, "push messages, and reactions to them")
-    send_user_attribute_changes: bool = _switch(False, "changes of user attributes")
-    send_user_identity_changes: bool = _switch(False, "changes of user identities")
-    send_alias_requests: bool = _switch(False, "alias requests that were carried out")
-    send_batches_without_events: bool = _switch(True, "batches that hold no event")
-    include_metadata: bool = _switch(True, f"{', '.join(METADATA)}")
+    send_user_attribute_changes: bool = _switch(
+        False, "attributes of a person that were set, changed or removed"
+    )
+    send_user_identity_changes: bool = _switch(
+        False, "identities that a person gained, changed or lost"
+    )
+    send_alias_requests: bool = _switch(
+        False, "that what one profile did was carried over to another"
+    )
+    send_batches_without_events: bool = _switch(
+        True, "batches that hold a person's attributes or identities, and no event"
+    )
+    include_metadata: bool = _switch(True, f"tells `{'`, `'.join(METADATA)}`")
     left_out_metadata: Annotated[
         tuple[str, ...],
         BeforeValidator(split_at_commas),
         AfterValidator(_metadata_names),
         explained(
-            "metadata to leave out all the same",
+            "what of the metadata to leave out: names separated by commas, as `device_info` or a member of it",
             allowed=f"names separated by commas, of {', '.join(METADATA)} and their members",
             max_length=50,
         ),
     ] = Field(default=())
-    include_location: bool = _switch(True, "an event's own `location`")
-    include_batch_location: bool = _switch(False, "the `location` of an event's batch")
+    include_location: bool = _switch(True, "tells an event's own `location`")
+    include_batch_location: bool = _switch(False, "tells the `location` of an event's batch")
 
     @property
     def gathers(self) -> bool:
