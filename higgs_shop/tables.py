@@ -597,6 +597,7 @@ delivery_attempts = Table(
     metadata,
     _number(),
     _workspace(),
+    Column("output_id", _Id, nullable=False),
     Column("message_id", _Id, ForeignKey("messages.id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
     Column("status_code", Integer),
@@ -605,6 +606,7 @@ delivery_attempts = Table(
     Column("duration_ms", Integer, nullable=False),
     _ms("started_at_ms"),
     Index(None, "message_id"),
+    Index(None, "output_id", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -27,6 +27,7 @@ from higgs_shop.outbox.message import (
     MessageState,
     State,
 )
+from higgs_shop.outbox.newest_attempts import NewestAttempt, newest_attempts, next_due_ms
 from higgs_shop.outbox.replays import (
     Progress,
     Replay,
@@ -63,6 +64,7 @@ __all__ = [
     "ListedMessage",
     "Message",
     "MessageState",
+    "NewestAttempt",
     "Progress",
     "Replay",
     "ReplayChoice",
@@ -80,6 +82,8 @@ __all__ = [
     "list_messages",
     "list_replays",
     "messages_of_events",
+    "newest_attempts",
+    "next_due_ms",
     "progress_of",
     "record",
     "start_replay",

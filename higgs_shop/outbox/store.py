@@ -318,6 +318,7 @@ def _message_state(row: RowMapping) -> MessageState:
 def _attempt_row(claim: Claim, attempt: Attempt) -> dict[str, Any]:
     return {
         "workspace_id": claim.output.workspace_id,
+        "output_id": claim.output.id,
         "message_id": attempt.message_id,
         "number": attempt.number,
         "status_code": attempt.status_code,

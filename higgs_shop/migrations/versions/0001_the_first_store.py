@@ -619,6 +619,7 @@ def upgrade() -> None:
         "delivery_attempts",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
         sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("output_id", _ID, nullable=False),
         sa.Column("message_id", _ID, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("status_code", sa.Integer(), nullable=True),
@@ -637,6 +638,9 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_delivery_attempts_message_id", "delivery_attempts", ["message_id"], unique=False
+    )
+    op.create_index(
+        "ix_delivery_attempts_output_id_id", "delivery_attempts", ["output_id", "id"], unique=False
     )
     op.create_table(
         "gathered_events",
