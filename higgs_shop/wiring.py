@@ -40,7 +40,7 @@ from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.networks import Reach
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import ensure_main_output, list_outputs
+from higgs_shop.outputs import ensure_main_output, every_output, list_outputs
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tracker import Gatherer, Tracker
@@ -114,8 +114,16 @@ class Parts:
         ]
 
     def verify_signature(self, headers: Any, body: bytes, now_ms: int) -> Any:
-        """Check a request to the inbox against the store's own signing secret."""
-        return verify([self.secrets.webhook_secret], headers, body, now_ms)
+        """Check a request to the inbox against every secret that signs what the store posts there."""
+        with self.database.read() as connection:
+            found = every_output(connection)
+        own = [
+            secret
+            for output in found
+            if output.settings.url in {"", self.inbox_address}
+            for secret in output.secrets
+        ]
+        return verify([self.secrets.webhook_secret, *own], headers, body, now_ms)
 
     def start_background_work(self) -> None:
         """Start delivering, and carrying out what is owed. Once a process."""

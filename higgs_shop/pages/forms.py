@@ -63,7 +63,8 @@ def _plain_text(_form: FlaskForm, field: Field) -> None:
         raise ValidationError("This holds a character that is not valid text. Type it again.")
 
 
-def _stripped(text: str | None) -> str | None:
+def stripped(text: str | None) -> str | None:
+    """Without the spaces around it, which nobody types on purpose."""
     return text.strip() if isinstance(text, str) else text
 
 
@@ -85,7 +86,7 @@ def _phone_number(_form: FlaskForm, field: Field) -> None:
 def _text(label: str, most: int, *, kind: type[StringField] = StringField) -> Any:
     return kind(
         label,
-        filters=[_stripped],
+        filters=[stripped],
         validators=[
             DataRequired(f"Enter the {label.lower()}."),  # spaces alone are nothing
             Length(max=most, message=f"Use at most {most} characters."),
@@ -97,7 +98,7 @@ def _text(label: str, most: int, *, kind: type[StringField] = StringField) -> An
 def _email_field() -> Any:
     return EmailField(
         "E-mail",
-        filters=[_stripped],
+        filters=[stripped],
         validators=[
             InputRequired("Enter an e-mail address."),
             Length(max=254, message="Use at most 254 characters."),
@@ -110,7 +111,7 @@ def _email_field() -> Any:
 def _phone_field() -> Any:
     return TelField(
         "Phone",
-        filters=[_stripped],
+        filters=[stripped],
         description="Optional",
         validators=[Optional(strip_whitespace=True), _plain_text, _phone_number],
     )
@@ -186,7 +187,7 @@ class SignInForm(Form):
 
     user_id = StringField(
         "User id or e-mail",
-        filters=[_stripped],
+        filters=[stripped],
         validators=[
             InputRequired("Enter a user id or an e-mail address."),
             Length(max=254, message="Use at most 254 characters."),
@@ -280,11 +281,11 @@ class WorkspaceForm(Form):
         default="profile_conversion",
         validate_choice=False,
     )
-    login_ids = StringField("Login IDs", filters=[_stripped])
-    unique_ids = StringField("Unique IDs", filters=[_stripped])
-    immutable_ids = StringField("Immutable IDs", filters=[_stripped])
-    identity_priority = StringField("Priority", filters=[_stripped])
-    api_key = StringField("API key", filters=[_stripped])
+    login_ids = StringField("Login IDs", filters=[stripped])
+    unique_ids = StringField("Unique IDs", filters=[stripped])
+    immutable_ids = StringField("Immutable IDs", filters=[stripped])
+    identity_priority = StringField("Priority", filters=[stripped])
+    api_key = StringField("API key", filters=[stripped])
     api_secret = StringField("API secret")
 
     @property
@@ -296,10 +297,10 @@ class WorkspaceForm(Form):
 class DialForm(Form):
     """How an inbox answers, as texts. What may stand in them is checked by `inbox.Dial`."""
 
-    status = StringField("Status", filters=[_stripped])
-    retry_after_seconds = StringField("Retry-After, in seconds", filters=[_stripped])
-    delay_ms = StringField("Delay, in milliseconds", filters=[_stripped])
-    times = StringField("For so many requests", filters=[_stripped])
+    status = StringField("Status", filters=[stripped])
+    retry_after_seconds = StringField("Retry-After, in seconds", filters=[stripped])
+    delay_ms = StringField("Delay, in milliseconds", filters=[stripped])
+    times = StringField("For so many requests", filters=[stripped])
     drop_connection = BooleanField("Drop the connection, without an answer")
 
     @property
@@ -317,7 +318,7 @@ class PresetForm(Form):
 class SigningSecretForm(Form):
     """What an inbox checks signatures with; empty: nothing."""
 
-    signing_secret = PasswordField("Signing secret", filters=[_stripped])
+    signing_secret = PasswordField("Signing secret", filters=[stripped])
 
     def validate_signing_secret(self, field: Field) -> None:
         """Never shown again, so a mistake is told without it."""
@@ -331,7 +332,7 @@ class InboxSessionForm(SigningSecretForm):
 
     name = StringField(
         "Name",
-        filters=[_stripped],
+        filters=[stripped],
         description="Optional",
         validators=[
             Length(
@@ -345,4 +346,4 @@ class InboxSessionForm(SigningSecretForm):
 class NewWorkspaceForm(WorkspaceForm):
     """A workspace that is not there yet."""
 
-    id = StringField("Name", filters=[_stripped])
+    id = StringField("Name", filters=[stripped])

@@ -9,23 +9,24 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, abort, render_template, request
 from sqlalchemy import Connection
 
 from higgs_shop import outbox
 from higgs_shop.idsync_service import directory, history, parse_mpid
 from higgs_shop.idsync_service.directory import Listed, Place
 from higgs_shop.idsync_service.history import Chapter, TakenStep
+from higgs_shop.outputs import Output, list_outputs
+from higgs_shop.pages.event_delivery import delivery_of
+from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import short_mpid
 from higgs_shop.pages.steps import step_view
 from higgs_shop.pages.what_if import WhatIf, what_if
-from higgs_shop.pages.workspaces import NO_SUCH_WORKSPACE
-from higgs_shop.pages.x_ray import delivery_of
 from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_person
 from higgs_shop.visitors import DeviceUser, devices_of, newest_users, users_of
-from higgs_shop.workspaces import Workspace, find_workspace, workspace_names
+from higgs_shop.workspaces import Workspace
 
 bp = Blueprint("profiles", __name__)
 bp.before_request(observers_only)
@@ -34,7 +35,6 @@ _PAGE: Final = 50
 _MOST_CHAPTERS: Final = 20
 _MOST_EVENTS: Final = 25
 _MOST_DEVICES: Final = 10
-_MOST_CHOICES: Final = 200
 _NEWEST: Final = (2**63 - 1, 2**63 - 1)
 _PAIR: Final = re.compile(r"([0-9]{1,16})_(-?[0-9]{1,19})", re.ASCII)
 
@@ -44,8 +44,8 @@ def show() -> str:
     """Everybody, newest first, or whoever carries an identity; and what would happen if."""
     sought = request.args.get("q", "").strip()
     with parts().database.read() as connection:
-        workspace = _workspace_or_404(connection)
-        choice = _choice(connection, workspace)
+        workspace = workspace_or_404(connection)
+        choice = choice_of(connection, workspace, "profiles.show")
         if _is_remote(workspace):
             return render_template(
                 "pages/profiles.html",
@@ -73,7 +73,7 @@ def show_profile(mpid: str) -> str:
     """One person: the identity record now, how it came to be, and their events."""
     number = _mpid_or_404(mpid)
     with parts().database.read() as connection:
-        workspace = _workspace_or_404(connection)
+        workspace = workspace_or_404(connection)
         profile = (
             None if _is_remote(workspace) else directory.get_profile(connection, workspace, number)
         )
@@ -89,8 +89,9 @@ def show_profile(mpid: str) -> str:
             abort(404)
         chapters = [] if profile is None else _history(connection, workspace.id, number)
         states = outbox.messages_of_events(connection, workspace.id, [event.id for event in events])
+        outputs = list_outputs(connection, workspace.id)
         attributes = attributes_of(connection, workspace.id, number)
-        choice = _choice(connection, workspace)
+        choice = choice_of(connection, workspace, "profiles.show")
     return render_template(
         "pages/one_profile.html",
         mpid=str(number),
@@ -101,7 +102,9 @@ def show_profile(mpid: str) -> str:
         attributes=[{"name": name, "value": value} for name, value in attributes.items()],
         chapters=[_chapter(chapter) for chapter in chapters[:_MOST_CHAPTERS]],
         older_chapters=_earlier_chapters(number, chapters),
-        events=[_event(event, states.get(event.id, [])) for event in events[:_MOST_EVENTS]],
+        events=[
+            _event(event, states.get(event.id, []), outputs) for event in events[:_MOST_EVENTS]
+        ],
         older_events=_earlier_events(number, events),
         remote_url=parts().settings.idsync_url if _is_remote(workspace) else "",
         what_if=None if profile is None else _what_if(workspace, profile),
@@ -117,34 +120,6 @@ def _history(connection: Connection, workspace_id: str, mpid: int) -> list[Chapt
         before_id=_history_before(),
         most=_MOST_CHAPTERS + 1,
     )
-
-
-def _workspace_or_404(connection: Connection) -> Workspace:
-    """The one that the address names, or the shop's."""
-    workspace = find_workspace(connection, _in_workspace() or parts().workspace_id)
-    if workspace is None:
-        abort(404, NO_SUCH_WORKSPACE)
-    return workspace
-
-
-def _in_workspace() -> str | None:
-    """The workspace that addresses have to name: another one than the shop's."""
-    named = request.args.get("workspace", "")
-    return None if named in {"", parts().workspace_id} else named
-
-
-def _url(endpoint: str, **values: Any) -> str:
-    return url_for(endpoint, workspace=_in_workspace(), **values)
-
-
-def _choice(connection: Connection, workspace: Workspace) -> dict[str, Any]:
-    """What the templates need to stay in this workspace and to lead into others."""
-    names = workspace_names(connection, most=_MOST_CHOICES)
-    return {
-        "in_workspace": _in_workspace(),
-        "workspace_name": workspace.id,
-        "workspace_choices": names if workspace.id in names else [workspace.id, *names],
-    }
 
 
 def _is_remote(workspace: Workspace) -> bool:
@@ -185,7 +160,7 @@ def _older_url(found: list[Listed], sought: str) -> str | None:
     if len(found) <= _PAGE:
         return None
     last = found[_PAGE - 1]
-    return _url("profiles.show", q=sought or None, after=f"{last.created_at_ms}_{last.mpid}")
+    return url_within("profiles.show", q=sought or None, after=f"{last.created_at_ms}_{last.mpid}")
 
 
 def _history_before() -> int | None:
@@ -198,7 +173,7 @@ def _earlier_chapters(mpid: int, shown: list[Chapter]) -> str | None:
     if len(shown) <= _MOST_CHAPTERS:
         return None
     before = shown[_MOST_CHAPTERS - 1].id
-    return _url("profiles.show_profile", mpid=mpid, history_before=before, _anchor="history")
+    return url_within("profiles.show_profile", mpid=mpid, history_before=before, _anchor="history")
 
 
 def _earlier_events(mpid: int, shown: list[LoggedEvent]) -> str | None:
@@ -207,7 +182,7 @@ def _earlier_events(mpid: int, shown: list[LoggedEvent]) -> str | None:
         return None
     last = shown[_MOST_EVENTS - 1]
     before = f"{last.logged_at_ms}_{last.id}"
-    return _url("profiles.show_profile", mpid=mpid, events_before=before, _anchor="events")
+    return url_within("profiles.show_profile", mpid=mpid, events_before=before, _anchor="events")
 
 
 def _what_if(workspace: Workspace, profile: Listed | None = None) -> WhatIf:
@@ -287,13 +262,15 @@ def _step(step: TakenStep) -> dict[str, Any]:
     return step_view(step.rule, step.text, step.mpids)
 
 
-def _event(event: LoggedEvent, messages: Sequence[outbox.MessageState]) -> dict[str, Any]:
+def _event(
+    event: LoggedEvent, messages: Sequence[outbox.MessageState], outputs: Sequence[Output]
+) -> dict[str, Any]:
     return {
         "event_type": event.event_type,
         "name": event.name,
         "logged_at_ms": event.logged_at_ms,
         "sequence": messages[0].sequence if messages else None,
-        "delivery": delivery_of(event, messages),
+        "delivery": delivery_of(event, messages, outputs),
         "data": event.data,
         "code_place": event.code_place,
         "is_copy": event.copied_from is not None,

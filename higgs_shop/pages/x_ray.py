@@ -6,7 +6,7 @@ own, and the fragment that the open bar fetches while deliveries are on their wa
 
 import linecache
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ from sqlalchemy import Connection, bindparam, select
 
 from higgs_shop import outbox
 from higgs_shop.outbox import MessageState
+from higgs_shop.outputs import Output, list_outputs
 from higgs_shop.pages import current_visitor
+from higgs_shop.pages.event_delivery import delivery_of
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.short import short_mpid
 from higgs_shop.tables import device_users, identity_decisions, sessions
@@ -30,14 +32,6 @@ _MOST_EVENTS_IN_BAR: Final = 10
 _MOST_CALLS: Final = 5
 _LINES_AROUND: Final = 2
 _PROJECT: Final = Path(__file__).parent.parent.parent
-_MOST_LEFT: Final = ("dead", "waiting", "delivered")
-_NO_DELIVERY: Final = {
-    "state": "unattributed",
-    "attempts": 0,
-    "last_status": None,
-    "last_error": None,
-    "next_attempt_ms": None,
-}
 
 
 @bp.get("/x-ray")
@@ -62,11 +56,12 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
     states = outbox.messages_of_events(
         connection, visit.workspace_id, [event.id for event in events]
     )
+    outputs = list_outputs(connection, visit.workspace_id)
     page = _page_of_interest()
     groups = _grouped(events[::-1], page)
     views = {
         name: [
-            _event(event, states.get(event.id, []), in_full=in_full or name != "before")
+            _event(event, states.get(event.id, []), outputs, in_full=in_full or name != "before")
             for event in group
         ]
         for name, group in groups.items()
@@ -170,7 +165,11 @@ def _users(connection: Connection, visit: Visit) -> list[Any]:
 
 
 def _event(
-    event: LoggedEvent, messages: Sequence[MessageState], *, in_full: bool
+    event: LoggedEvent,
+    messages: Sequence[MessageState],
+    outputs: Sequence[Output],
+    *,
+    in_full: bool,
 ) -> dict[str, Any]:
     """Only those of this page are shown in full in its bar: the others' data would double the page."""
     return {
@@ -181,32 +180,11 @@ def _event(
         "sequence": messages[0].sequence if messages else None,
         "mpid": event.mpid,
         "mpid_short": short_mpid(event.mpid),
-        "delivery": delivery_of(event, messages),
+        "delivery": delivery_of(event, messages, outputs),
         "data": event.data,
         "code_place": event.code_place,
         "in_full": in_full,
         "code_lines": _code_lines(event.code_place) if in_full else [],
-    }
-
-
-def delivery_of(event: LoggedEvent, messages: Sequence[MessageState]) -> Mapping[str, Any]:
-    """How far an event has come at the output where most is left to do, for the templates.
-
-    Whose MPID is known and whose messages are not there is historical, or no output wants it: it is kept
-    and not sent on.
-    """
-    if not messages:
-        return _NO_DELIVERY if event.mpid is None else {**_NO_DELIVERY, "state": "kept"}
-    message = min(messages, key=lambda each: _MOST_LEFT.index(each.state))
-    state: str = message.state
-    if state == "waiting" and message.attempts:
-        state = "retrying"
-    return {
-        "state": state,
-        "attempts": message.attempts,
-        "last_status": message.last_status,
-        "last_error": message.last_error,
-        "next_attempt_ms": message.next_attempt_ms,
     }
 
 

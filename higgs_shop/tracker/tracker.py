@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, null, or_, select, update
+from sqlalchemy import Connection, bindparam, false, func, insert, null, or_, select, update
 
 from higgs_shop.clock import Clock
 from higgs_shop.tables import batches, events, sessions, visits
@@ -87,6 +87,8 @@ class LoggedEvent:
     """The event of another person that an alias carried over."""
     channel: str | None
     """How a client sent it; None for what the store's own pages logged."""
+    is_historical: bool
+    """It was sent to be kept, and not to be handed over."""
 
 
 class Tracker:
@@ -324,7 +326,9 @@ _LOGGED_EVENT = select(
     events.c.copied_from,
 )
 _EVENTS_OF_PERSON = (
-    _LOGGED_EVENT.add_columns(batches.c.channel)
+    _LOGGED_EVENT.add_columns(
+        batches.c.channel, func.coalesce(batches.c.is_historical, false()).label("is_historical")
+    )
     .outerjoin(batches, batches.c.id == events.c.batch_id)
     .where(
         events.c.workspace_id == bindparam("workspace"),
@@ -340,7 +344,7 @@ _EVENTS_OF_PERSON = (
     .limit(bindparam("most"))
 )
 _EVENTS_OF_VISIT = (
-    _LOGGED_EVENT.add_columns(null().label("channel"))
+    _LOGGED_EVENT.add_columns(null().label("channel"), false().label("is_historical"))
     .where(events.c.workspace_id == bindparam("workspace"), events.c.visit_id == bindparam("visit"))
     .order_by(events.c.id.desc())
     .limit(bindparam("most"))

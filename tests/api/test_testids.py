@@ -9,9 +9,12 @@ from typing import Final
 import httpx
 import pytest
 
+from higgs_shop.background import beat, this_forwarder
+from higgs_shop.outputs import mark_full
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import OpenStore, Store
 from tests.api.journeys import TEE, add_to_cart, begin_checkout, buy, mpid, sign_up
+from tests.network_faults import Receiver, Reply
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 EVERY_PAGE: Final = "Every page"
@@ -32,7 +35,9 @@ def documented() -> Ids:
 
 
 @pytest.fixture
-def seen(store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> Ids:
+def seen(
+    store: Store, open_store: OpenStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Ids:
     """The ids by page, as they are on the pages in all their states."""
     ids: Ids = defaultdict(set)
     for pages in (_shopping, _signing_up, _observing):
@@ -50,6 +55,10 @@ def seen(store: Store, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -
     strict = open_store(immutable_ids=("customerid",), identity_priority=("email", "customerid"))
     for name, page in (*_refused(strict), *_beside(store)):
         ids[name] |= _ids_of(page)
+    with Receiver() as receiver:
+        another = open_store(instance=tmp_path / "another", webhook_url=receiver.url)
+        for name, page in _connecting(another, receiver):
+            ids[name] |= _ids_of(page)
     return ids
 
 
@@ -252,6 +261,105 @@ def _beside(store: Store) -> Iterable[tuple[str, Page]]:
     yield "/workspaces/<name>", visitor.get(one.one("workspace-show-secret")["href"])
     yield "/workspaces/<name>/remove", visitor.get(one.one("workspace-remove")["href"])
     yield "/profiles", visitor.get("/profiles?workspace=w-1")
+
+
+def _connecting(store: Store, receiver: Receiver) -> Iterable[tuple[str, Page]]:
+    """An output in trouble of every kind, and out of it."""
+    visitor = store.browser()
+    yield "/connections/<name>", visitor.get("/connections/webhook")
+    yield "/connections/<name>/deliveries", visitor.get("/connections/webhook/deliveries")
+    for _ in range(51):
+        visitor.get("/about")
+    yield "/connections/<name>/deliveries", visitor.get("/connections/webhook/deliveries")
+    yield "/connections/<name>/deliveries/<number>", _delivery(visitor, 1)
+    receiver.script(*[Reply(422, body=b"no")] * 5, Reply(410))
+    beat(store.parts.database, this_forwarder(), store.clock())
+    store.parts.sender.deliver_due()
+    yield "/connections", visitor.get("/connections")
+    yield "/connections/<name>", visitor.get("/connections/webhook")
+    yield "/x-ray", visitor.get("/x-ray")
+    for _ in range(5):
+        store.clock.forward(minutes=30)
+        beat(store.parts.database, this_forwarder(), store.clock())
+        store.parts.sender.deliver_due()
+    yield "/connections", visitor.get("/connections")
+    yield "/connections/<name>", visitor.get("/connections/webhook")
+    yield "/connections/<name>/deliveries/<number>", _delivery(visitor, 1)
+    page = visitor.submit(visitor.get("/connections/webhook"), "connection-resume")
+    yield "/connections/<name>", visitor.follow(page)
+    while store.parts.sender.deliver_due():
+        pass
+    of_person = visitor.get(_delivery(visitor, 1).one("delivery-of-person")["href"])
+    older = visitor.get(of_person.one("deliveries-older")["href"])
+    yield "/connections/<name>/deliveries", older
+    nobody = visitor.get("/connections/webhook/deliveries?mpid=x")
+    yield "/connections/<name>/deliveries", nobody
+    yield from _replaying(store, visitor)
+    yield from _setting(store, visitor)
+
+
+def _delivery(visitor: Browser, number: int) -> Page:
+    return visitor.get(f"/connections/webhook/deliveries/{number}")
+
+
+def _replaying(store: Store, visitor: Browser) -> Iterable[tuple[str, Page]]:
+    store.clock.forward(minutes=1)
+    yield "/connections", visitor.get("/connections")
+    dead = visitor.get("/connections/webhook/deliveries?state=dead")
+    yield "/connections/<name>/deliveries", dead
+    wrong = visitor.get("/connections/webhook/replay?since=x&until=y")
+    yield "/connections/<name>/replay", wrong
+    asked = visitor.get(dead.one("deliveries-replay")["href"])
+    yield "/connections/<name>/replay", asked
+    first = visitor.follow(visitor.submit(asked, "replay-start"))
+    yield "/connections/<name>/replays/<number>", first
+    for _ in range(2):
+        store.parts.sender.deliver_due()
+        again = visitor.get("/connections/webhook/replay?what=all")
+        visitor.submit(again, "replay-start")
+    yield "/connections/<name>/replays/<number>", visitor.get(first.path)
+    yield "/connections/<name>/deliveries", visitor.get("/connections/webhook/deliveries")
+    yield "/connections/<name>", visitor.get("/connections/webhook")
+
+
+def _full(store: Store, visitor: Browser, path: str) -> Page:
+    """A page of an output at which too much waits."""
+    (webhook,) = [row["id"] for row in store.rows("outputs") if row["name"] == "webhook"]
+    with store.parts.database.write() as connection:
+        mark_full(connection, webhook, is_full=True)
+    return visitor.get(path)
+
+
+def _setting(store: Store, visitor: Browser) -> Iterable[tuple[str, Page]]:
+    form = visitor.get("/connections")
+    yield "/connections", form
+    wrong = visitor.submit(form, "connection-add", name="X", url="x")
+    yield "/connections", wrong
+    page = visitor.follow(visitor.submit(form, "connection-add", name="second"))
+    yield "/connections/<name>", page
+    fields = ("url", "authorization", "unique_id", "left_out_metadata")
+    bad = visitor.submit(page, "connection-change", **dict.fromkeys(fields, "\x00"))
+    yield "/connections/<name>", bad
+    bad = visitor.submit(page, "connection-add-secret", secret="x")
+    yield "/connections/<name>", bad
+    changed = visitor.submit(page, "connection-change", authorization="Bearer x", is_active=None)
+    page = visitor.follow(changed)
+    yield "/connections/<name>", page
+    yield "/connections", visitor.get("/connections")
+    page = visitor.follow(visitor.submit(page, "connection-add-secret"))
+    yield "/connections/<name>", page
+    asked = visitor.get(page.one("connection-remove")["href"])
+    yield "/connections/<name>/remove", asked
+    visitor.get("/about")
+    yield "/x-ray", visitor.get("/x-ray")
+    yield "/connections/<name>", _full(store, visitor, "/connections/webhook")
+    yield "/connections", visitor.get("/connections")
+    visitor.submit(visitor.get("/workspaces"), "workspace-add", id="kiosk")
+    yield "/connections", visitor.get("/connections?workspace=kiosk")
+    unwanted = visitor.get("/connections/webhook")
+    visitor.submit(unwanted, "connection-change", is_active=None)
+    visitor.get("/about")
+    yield "/x-ray", visitor.get("/x-ray")
 
 
 def _identify(visitor: Browser, *, previous_mpid: str | None = None, **identities: str) -> str:

@@ -111,6 +111,7 @@ def live(store: Store) -> list[Any]:
     told += _shop(visitor)
     told += _receive(store, visitor)
     told += _look(visitor)
+    told += _connect(visitor)
     store.clock.forward(minutes=31)
     told.append(identity_state(visitor.get("/about")))
     store.clock.forward(minutes=31)
@@ -266,6 +267,38 @@ def _look(visitor: Browser) -> list[Any]:
         told.append([step["data-rule"] for step in page.all("history-step")])
         told.append([each["data-event-name"] for each in page.all("profile-event")])
     assert {page.status for page in pages} == {200}
+    return told
+
+
+def _connect(visitor: Browser) -> list[Any]:
+    """Outputs on their pages: made, set, paused, resumed, signed with another secret and removed."""
+    made = visitor.submit(visitor.get("/connections"), "connection-add", name="other")
+    page = visitor.follow(made)
+    for button, values in (
+        ("connection-change", {"unique_id": "mine", "url": "https://receiver.example/"}),
+        ("connection-pause", {}),
+        ("connection-resume", {}),
+        ("connection-add-secret", {}),
+        ("connection-remove-secret", {}),
+    ):
+        page = visitor.follow(visitor.submit(page, button, **values))
+    visitor.get("/about")
+    pages = [
+        visitor.get(f"/connections{path}")
+        for path in (
+            "",
+            "?part=state",
+            "/other",
+            "/other/deliveries?state=waiting",
+            "/other/replay",
+        )
+    ]
+    first = visitor.get(pages[-2].all("delivery-link")[0]["href"])
+    asked = visitor.get("/connections/other/remove")
+    assert {page.status for page in (*pages, first, asked)} == {200}
+    told: list[Any] = [len(page.all("connection")) for page in pages]
+    told.append(asked.one("connection-waiting")["data-count"])
+    told.append(visitor.submit(asked, "connection-forget").location)
     return told
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from playwright.sync_api import expect
+
 from tests.browser.shopper import BOWL, OPERATOR_TOKEN, TEE, Shopper
 from tests.browser.store_process import StoreProcess
 
@@ -124,6 +126,7 @@ def observing(shopper: Shopper, store: StoreProcess) -> Iterator[str]:
     for peek in shopper.see("x-ray-event").first.locator("summary").all():
         peek.click()
     yield "x-ray"
+    yield from delivering(shopper)
     yield from explaining(shopper)
     shopper.open("/intake")
     yield "intake, nothing in quarantine"
@@ -169,6 +172,54 @@ def receiving(shopper: Shopper) -> Iterator[str]:
     yield "inbox, asked whether to remove it"
     shopper.press("inbox-forget")
     yield "inboxes with a notice"
+
+
+def delivering(shopper: Shopper) -> Iterator[str]:
+    """An observer, who makes a connection to where nobody listens, pauses it and removes it."""
+    shopper.open("/connections")
+    yield "connections"
+    shopper.see("connection-name").fill("Second")
+    shopper.see("connection-url").fill(TOO_LONG_WORD)
+    shopper.press("connection-add")
+    yield "connections with mistakes"
+    name = "c" * 40
+    shopper.see("connection-name").fill(name)
+    shopper.see("connection-url").fill(f"http://127.0.0.1:1/{TOO_LONG_WORD[:20]}")
+    shopper.press("connection-add")
+    yield "connection with a new secret"
+    shopper.see("connection-url").fill(TOO_LONG_WORD)
+    shopper.see("connection-unique-id").fill(TOO_LONG_WORD * 3)
+    shopper.see("connection-left-out-metadata").fill(TOO_LONG_WORD)
+    shopper.press("connection-change")
+    yield "connection with mistakes"
+    shopper.open("/about")
+    shopper.open("/connections")
+    expect(shopper.see("connection-attempt").filter(has_text="no connection").first).to_be_visible()
+    yield "connections, one of them failing"
+    shopper.open("/x-ray")
+    yield "x-ray, with several connections"
+    shopper.open(f"/connections/{name}")
+    shopper.press("connection-add-secret")
+    shopper.press("connection-pause")
+    yield "connection, paused"
+    shopper.press("connection-deliveries")
+    yield "deliveries"
+    shopper.press("delivery-link")
+    yield "delivery"
+    shopper.open(f"/connections/{name}/deliveries?state=dead&mpid={TOO_LONG_WORD}")
+    yield "deliveries with a mistake"
+    shopper.open("/connections/webhook/replay?what=all&since=soon")
+    yield "deliver again with mistakes"
+    shopper.open("/connections/webhook/replay?what=all")
+    yield "deliver again"
+    shopper.press("replay-start")
+    yield "delivering again"
+    shopper.open(f"/connections/{name}/remove")
+    yield "connection, asked whether to remove it"
+    shopper.press("connection-forget")
+    yield "connections with a notice"
+    shopper.open("/connections?workspace=nix")
+    yield "connections of no workspace"
 
 
 def explaining(shopper: Shopper) -> Iterator[str]:
