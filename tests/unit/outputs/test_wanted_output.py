@@ -38,6 +38,7 @@ def an_output(
         pause_reason="",
         paused_at_ms=None,
         is_full=False,
+        gathering="no",
         created_at_ms=1,
     )
 
