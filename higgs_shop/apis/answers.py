@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from higgs_shop.apis.errors import error_body
+from higgs_shop.apis.errors import NO_SUCH_PATH, error_body
 from higgs_shop.apis.openapi import Answer, Content, Parameter
 from higgs_shop.apis.rate_limit import LIMIT_EXCEEDED, PERCENTAGE_USED, RETRY_AFTER
 
@@ -63,7 +63,7 @@ NO_PATH: Final = {
     HTTPStatus.NOT_FOUND: refusal(
         "There is no such path: what stands in it has no slash.",
         "NOT_FOUND",
-        "The requested URL was not found on the server.",
+        NO_SUCH_PATH,
     )
 }
 NOT_NOW: Final = {

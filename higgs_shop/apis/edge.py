@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
-from higgs_shop.apis.errors import ApiError, TooManyCalls, error_body
+from higgs_shop.apis.errors import NO_SUCH_PATH, ApiError, TooManyCalls, error_body
 from higgs_shop.apis.rate_limit import RateLimiter
 from higgs_shop.database import DatabaseBusy, DatabaseError
 
@@ -115,7 +115,10 @@ def _not_now(error: DatabaseError) -> Response:
 
 def _not_served(error: HTTPException) -> Response:
     code = error.name.upper().replace(" ", "_")
-    response = json_answer(error_body(code, [error.description or error.name]), error.code or 500)
+    message = error.description or error.name
+    if error.description == NotFound.description:
+        message = NO_SUCH_PATH
+    response = json_answer(error_body(code, [message]), error.code or 500)
     for name, value in error.get_headers():
         if name != "Content-Type":
             response.headers[name] = value

@@ -37,6 +37,9 @@ class TooManyCalls(ApiError):
     code = "TOO_MANY_REQUESTS"
 
 
+NO_SUCH_PATH: Final = "there is no such path; /openapi.json lists those that there are"
+
+
 def error_body(code: str, messages: Sequence[str]) -> dict[str, Any]:
     """One entry for each message, all under one code."""
     return {"errors": [{"code": code, "message": message} for message in messages]}
