@@ -14,6 +14,7 @@ from higgs_shop import __version__, outbox, serving
 from higgs_shop.background import forwarders
 from higgs_shop.clock import system_clock
 from higgs_shop.database import Database
+from higgs_shop.identity_settings import HAS_NONE
 from higgs_shop.identity_types import DEFAULT_IDS
 from higgs_shop.outbox import ReplayChoice
 from higgs_shop.outputs import MAIN_OUTPUT, Output, ensure_main_output, list_outputs
@@ -23,6 +24,7 @@ from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.workspaces import (
     DEFAULT_WORKSPACE,
     MOST_COUNTED,
+    NONE,
     DefaultWorkspace,
     ListedWorkspace,
     NoSuchWorkspace,
@@ -305,7 +307,11 @@ def _writing(name: str) -> Iterator[Connection]:
             yield connection
     except WorkspaceRefused as refused:
         spelt = {"id": "NAME", **{field: option for field, (option, _) in _OPTIONS.items()}}
-        lines = [f"{spelt[each.field]}={each.shown}: {each.reason}" for each in refused.mistakes]
+        lines = [
+            f"{spelt[each.field]}={each.shown}: {each.reason}"
+            + (f" ({spelt[each.field]} {NONE})" if each.reason == HAS_NONE else "")
+            for each in refused.mistakes
+        ]
         _stop("\n".join(lines))
     except NoSuchWorkspace:
         _stop(f"NAME={one_line(name)}: no such workspace; see higgs-shop workspaces list")

@@ -3,7 +3,7 @@
 The store's own settings and those of every other workspace are checked by these same rules.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +17,9 @@ from pydantic import (
 from higgs_shop.identity_types import DEFAULT_IDS
 from higgs_shop.mistakes import explained
 from higgs_shop.setting_values import Refused, identity_types, known_strategy, split_at_commas
+
+HAS_NONE: Final = "best_match has none, since it only matches; leave it empty"
+"""Why best_match is given no login or unique IDs."""
 
 _Types = Annotated[
     tuple[str, ...], BeforeValidator(split_at_commas), AfterValidator(identity_types)
@@ -76,7 +79,7 @@ class IdentityRules(BaseModel):
     ) -> tuple[str, ...]:
         strategy = info.data.get("identity_strategy", "")
         if strategy == "best_match" and names:
-            raise Refused("best_match has none, since it only matches; leave it empty")
+            raise Refused(HAS_NONE)
         if strategy != "best_match" and info.field_name == "login_ids" and not names:
             raise ValueError
         return names

@@ -20,7 +20,7 @@ from higgs_shop.workspaces.keeping import (
     remove_workspace,
     workspace_names,
 )
-from higgs_shop.workspaces.wanted import as_texts, new_workspace
+from higgs_shop.workspaces.wanted import NONE, as_texts, new_workspace
 from higgs_shop.workspaces.workspace import (
     DEFAULT_WORKSPACE,
     Workspace,
@@ -34,6 +34,7 @@ from higgs_shop.workspaces.workspace import (
 __all__ = [
     "DEFAULT_WORKSPACE",
     "MOST_COUNTED",
+    "NONE",
     "DefaultWorkspace",
     "ListedWorkspace",
     "NoSuchWorkspace",

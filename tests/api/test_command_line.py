@@ -329,6 +329,17 @@ class TestWorkspaces:
         command("workspaces", "remove", "kiosk", answer="y\n", INSTANCE=str(tmp_path))
         assert len(self.table(tmp_path)) == 2
 
+    def test_what_another_strategy_cannot_keep_is_said_with_what_to_type(
+        self, tmp_path: Path
+    ) -> None:
+        command("workspaces", "add", "kiosk", "--login-ids", "email", INSTANCE=str(tmp_path))
+        (line,) = self.refused(tmp_path, "change", "kiosk", "--strategy", "best_match")
+        assert "best_match has none" in line
+        assert line.endswith("(--login-ids ,)")
+        arguments = ("change", "kiosk", "--strategy", "best_match", "--login-ids", ",")
+        changed = command("workspaces", *arguments, INSTANCE=str(tmp_path))
+        assert re.search(r"login IDs +none\n", changed.output)
+
     def test_every_mistake_gets_a_line_with_what_is_allowed(self, tmp_path: Path) -> None:
         wrong = ("--strategy", "x", "--login-ids", "nose", "--key", " ")
         lines = self.refused(tmp_path, "add", "Kiosk", *wrong)
