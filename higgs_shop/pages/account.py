@@ -150,7 +150,8 @@ def save_profile() -> Response | tuple[str, int]:
                     email=form.email.data,
                     phone=form.phone.data or "",
                 )
-                step.user_attributes({"name": changed.name})
+                if changed.name != customer.name:
+                    step.user_attributes({"name": changed.name})
                 if (changed.email, changed.phone) != (customer.email, customer.phone):
                     parts().visitors.change_identities(step)
     except EmailTaken:

@@ -321,3 +321,14 @@ def test_signing_in_as_somebody_else_leaves_nothing_of_the_first(visitor: Browse
     assert (answer.status, answer.location) == (303, "/account")
     assert visitor.get(f"/orders/{number}").status == 404
     assert visitor.get("/checkout").location == "/cart"
+
+
+def test_a_ready_account_that_changes_its_address_alone_changes_no_attribute(
+    store: Store, visitor: Browser
+) -> None:
+    sign_in(visitor, "email_changer")
+    seen = len(store.events())
+    visitor.submit(visitor.get("/account/profile"), "save-profile", email="emmy.new@example.org")
+    changes = logged_about_people(store, since=seen)
+    assert attribute_changes(changes) == {}
+    assert list(identity_changes(changes)) == ["email"]
