@@ -79,6 +79,13 @@ profiles = Table(
     _ms("last_seen_ms"),
     # Newest made first. By last_seen_ms, every identity call would write the index anew.
     Index(None, "workspace_id", "created_at_ms", "mpid"),
+    Index(
+        "ix_profiles_source",
+        "workspace_id",
+        "source_mpid",
+        sqlite_where=text("source_mpid IS NOT NULL"),
+        postgresql_where=text("source_mpid IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -90,6 +97,30 @@ profile_identities = Table(
     Column("identity_type", Text, primary_key=True),
     Column("identity_value", Text, primary_key=True),
     Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    # Of an e-mail address with capitals, for people who look for it; calls find values as they are.
+    Column("lower_case", Text),
+    Index(
+        "ix_profile_identities_lower_case",
+        "workspace_id",
+        "lower_case",
+        sqlite_where=text("lower_case IS NOT NULL"),
+        postgresql_where=text("lower_case IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# What profiles lost: the last time that each identity was taken away or replaced.
+former_identities = Table(
+    "former_identities",
+    metadata,
+    _workspace(primary_key=True),
+    Column("mpid", BigInteger, primary_key=True, autoincrement=False),
+    Column("identity_type", Text, primary_key=True),
+    Column("identity_value", Text, primary_key=True),
+    Column("sought", Text, nullable=False),  # the value; of an e-mail address, in lower case
+    _ms("lost_at_ms"),
+    # With it, SQLite finds all that a search needs in the index, and takes it.
+    Index(None, "workspace_id", "sought", "lost_at_ms"),
     sqlite_with_rowid=False,
 )
 
@@ -103,7 +134,7 @@ identity_decisions = Table(
     Column("request_digest", Text, nullable=False),
     Column("previous_mpid", BigInteger),
     Column("mpid", BigInteger, nullable=False),
-    Column("record", _Json, nullable=False),  # {"request": …, "answer": …, "steps": […]}
+    Column("record", _Json, nullable=False),  # {"strategy", "request", "answer", "steps"}
     _ms("decided_at_ms"),
     # A call is decided once, however often it is sent; without a request id, each time.
     Index(
@@ -670,6 +701,9 @@ quarantined_batches = Table(
     Column("kept_events", Integer, nullable=False),  # its other events, which are stored
     Column("body", LargeBinary, nullable=False),
     _ms("received_at_ms"),
+    Column("times", Integer, nullable=False),  # how often it came
+    Column("last_channel", Text, nullable=False),
+    _ms("last_received_at_ms"),
     UniqueConstraint("workspace_id", "body_digest"),
     Index(None, "workspace_id", "id"),
     sqlite_autoincrement=True,

@@ -3,8 +3,8 @@
 Read in this order: http_api (the five calls), alias_api and aliases (the sixth), resolver (carries a call
 out), resolution (from a request to a profile), priority (the walk and the ties), strategies and policies
 (what to do with somebody new), changes (uniqueness, orphans), profiles and decisions (what is stored),
-authentication, messages, errors. For those who look: directory (whom there is), history (how somebody
-came to be), preview (what would happen if). For those who call: description, with answers.
+authentication, messages, errors. For those who look: directory (whom there is), former (whom there was),
+history (how somebody came to be), lineage (from whom), preview (what would happen if). For those who call: description, with answers.
 """
 
 from higgs_shop.identity_types import parse_mpid
@@ -15,7 +15,7 @@ from higgs_shop.idsync_service.decisions import digest_of
 from higgs_shop.idsync_service.description import ALIAS_API, API
 from higgs_shop.idsync_service.errors import IdSyncError
 from higgs_shop.idsync_service.http_api import create_service
-from higgs_shop.idsync_service.messages import IdentityRequest
+from higgs_shop.idsync_service.messages import IdentityRequest, ModifyRequest
 from higgs_shop.idsync_service.preview import Preview
 from higgs_shop.idsync_service.profiles import NewMpid, random_mpid
 from higgs_shop.idsync_service.resolver import Resolver
@@ -29,6 +29,7 @@ __all__ = [
     "Aliases",
     "IdSyncError",
     "IdentityRequest",
+    "ModifyRequest",
     "NewMpid",
     "Preview",
     "Resolver",

@@ -122,10 +122,11 @@ class Aliases:
                     connection,
                     workspace.id,
                     call,
+                    strategy=workspace.identity_strategy,
                     mpid=destination.mpid,
                     answer={},
                     steps=[
-                        _accepted(source, destination, new, due_at_ms)
+                        _accepted(source, destination, new, now_ms, due_at_ms)
                         if reason is None
                         else Step("alias_dropped", reason, None, [source, destination])
                     ],
@@ -165,14 +166,7 @@ def close(connection: Connection, alias: Alias, *, copied_events: int, now_ms: i
     source, destination = _both(
         connection, alias.workspace_id, alias.source_mpid, alias.destination_mpid
     )
-    steps = [
-        Step(
-            "alias_carried_out",
-            f"{_counted(copied_events)} of {listed([source])} copied to {listed([destination])}",
-            None,
-            [source, destination],
-        )
-    ]
+    text = f"{_counted(copied_events)} of {listed([source])} copied to {listed([destination])}"
     first_seen_ms = connection.execute(
         _FIRST_SEEN, key | {"of_mpid": alias.source_mpid}
     ).scalar_one()
@@ -180,8 +174,7 @@ def close(connection: Connection, alias: Alias, *, copied_events: int, now_ms: i
         _MOVE_FIRST_SEEN, key | {"of_mpid": alias.destination_mpid, "earlier_ms": first_seen_ms}
     )
     if moved.rowcount:
-        text = f"{listed([destination])} was first seen at {_moment(first_seen_ms)}, as {listed([source])}"
-        steps.append(Step("first_seen_moved", text, None, [destination, source]))
+        text += f", which now counts as first seen when that was: {_moment(first_seen_ms)}"
     connection.execute(
         _CLOSE, key | {"of_id": alias.id, "copied": copied_events, "done_at_ms": now_ms}
     )
@@ -189,9 +182,10 @@ def close(connection: Connection, alias: Alias, *, copied_events: int, now_ms: i
         connection,
         alias.workspace_id,
         Call("alias", None, "", alias.request, alias.source_mpid),
+        strategy=None,
         mpid=alias.destination_mpid,
         answer={},
-        steps=steps,
+        steps=[Step("alias_carried_out", text, None, [source, destination])],
         losers=(),
         decided_at_ms=now_ms,
     )
@@ -241,11 +235,15 @@ def _accepted_before(connection: Connection, workspace_id: str, new: Before) -> 
     return [Before(*row) for row in rows]
 
 
-def _accepted(source: Profile, destination: Profile, new: Before, due_at_ms: int) -> Step:
+def _accepted(
+    source: Profile, destination: Profile, new: Before, accepted_at_ms: int, due_at_ms: int
+) -> Step:
     text = (
         f"what {listed([source])} did from {_moment(new.start_ms)} to {_moment(new.end_ms)} is "
-        f"carried over to {listed([destination])}, from {_moment(due_at_ms)} on"
+        f"carried over to {listed([destination])}"
     )
+    if due_at_ms > accepted_at_ms:
+        text += f", not before {_moment(due_at_ms)}"
     return Step("alias_accepted", text, None, [source, destination])
 
 

@@ -62,6 +62,7 @@ class Changes:
         self.profile.identities.setdefault(identity_type, {})[value] = self._now_ms
         for old_value in old_values:
             self._drop(self.profile, identity_type, old_value)
+        self._note_ignored(identity_type, instead_of, old_values)
         if old_values:
             rule, text = "identity_replaced", f"{' and '.join(old_values)} became {value}"
         else:
@@ -74,6 +75,7 @@ class Changes:
         Raises: ImmutableIdentity.
         """
         old_values = self._replaced(identity_type, old_value)
+        self._note_ignored(identity_type, old_value, old_values)
         if old_values and identity_type in self._workspace.immutable_ids:
             raise ImmutableIdentity(f"{identity_type} is never taken away once it is set")
         for value in old_values:
@@ -84,6 +86,11 @@ class Changes:
     def finish(self) -> None:
         """Note what only shows at the end: a profile that was left without any identity."""
         self._record_orphan(self.profile)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything is to be written."""
+        return self._before != self._identities()
 
     def difference(self) -> Difference:
         """What is to be written, all changes taken together."""
@@ -101,6 +108,12 @@ class Changes:
         if holds_one_value(self._workspace, identity_type):
             return sorted(values)
         return [old_value] if old_value in values else []
+
+    def _note_ignored(self, identity_type: str, old_value: str | None, replaced: list[str]) -> None:
+        if old_value is None or old_value in replaced:
+            return
+        text = f"{identity_type}: the old value given, {old_value}, was not there, and was ignored"
+        self._record("old_value_ignored", text, identity_type, self.profile)
 
     def _take_from_others(self, identity_type: str, value: str) -> None:
         for other in self._others:

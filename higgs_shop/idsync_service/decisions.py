@@ -17,7 +17,7 @@ from higgs_shop.prepared import Prepared
 from higgs_shop.tables import decision_profiles, identity_decisions
 
 _DIGEST_BYTES: Final = 16
-_MAX_LISTED: Final = 20
+MAX_LISTED: Final = 20
 """Bounds a record: a device in a shop window may have thousands of anonymous profiles."""
 
 
@@ -43,7 +43,7 @@ class Step:
         if self.identity_type is not None:
             members["identity_type"] = self.identity_type
         if self.profiles:
-            members["mpids"] = [str(profile.mpid) for profile in self.profiles][:_MAX_LISTED]
+            members["mpids"] = [str(profile.mpid) for profile in self.profiles][:MAX_LISTED]
         return members
 
 
@@ -51,8 +51,8 @@ def listed(profiles: Collection[Profile]) -> str:
     """Profiles as words: `profile 12`, `profiles 12, 13 and 7 more`."""
     mpids = [str(profile.mpid) for profile in profiles]
     noun = "profile" if len(mpids) == 1 else "profiles"
-    more = f" and {len(mpids) - _MAX_LISTED} more" if len(mpids) > _MAX_LISTED else ""
-    return f"{noun} {', '.join(mpids[:_MAX_LISTED])}{more}"
+    more = f" and {len(mpids) - MAX_LISTED} more" if len(mpids) > MAX_LISTED else ""
+    return f"{noun} {', '.join(mpids[:MAX_LISTED])}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,7 @@ def store(
     workspace_id: str,
     call: Call,
     *,
+    strategy: str | None,
     mpid: int,
     answer: Mapping[str, Any],
     steps: Sequence[Step],
@@ -137,6 +138,7 @@ def store(
     """Write a decision down, with the answer that is about to be given.
 
     Args:
+        strategy: by which it was decided; None where none had a say.
         losers: other profiles from which identities were taken away. It is part of how they came to
             be, too.
     Raises: Repeated; nothing of this transaction may then be kept.
@@ -149,6 +151,7 @@ def store(
         "previous_mpid": call.previous_mpid,
         "mpid": mpid,
         "record": {
+            "strategy": strategy,
             "request": call.request,
             "answer": answer,
             "steps": [step.as_json() for step in steps],

@@ -1,13 +1,20 @@
-"""Whom there is: profiles by any identity or MPID, and how many of each kind. Only reads."""
+"""Whom there is: profiles by any identity or MPID, had now or before, and how many of each kind.
 
+Only reads.
+"""
+
+import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, bindparam, or_, select, union_all
+from sqlalchemy import Connection, Select, bindparam, or_, select, union_all
 
 from higgs_shop.identity_types import EMAIL, IDENTITY_TYPES, parse_mpid
+from higgs_shop.idsync_service import former
+from higgs_shop.idsync_service.former import FormerIdentity
 from higgs_shop.tables import profile_identities, profiles
 from higgs_shop.workspaces import Workspace
 
@@ -16,6 +23,9 @@ Kind = Literal["known", "anonymous", "orphan"]
 
 MOST_COUNTED: Final = 10_000
 """Counting looks at so many profiles, the newest: a page must not read a million rows."""
+
+MOST_SHORTENED: Final = 10_000
+"""The end of an MPID is looked for among so many profiles, the newest."""
 
 MOST_FOUND: Final = 10_000
 """A search goes through so many profiles that carry the same value: a kiosk's device, for example."""
@@ -45,6 +55,10 @@ class Listed:
     first_seen_ms: int
     last_seen_ms: int
 
+    def carries(self, identity_type: str, value: str) -> bool:
+        """Whether the profile can be found by this identity now."""
+        return any((of.identity_type, of.value) == (identity_type, value) for of in self.identities)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -71,15 +85,21 @@ class Census:
 def get_profile(connection: Connection, workspace: Workspace, mpid: int) -> Listed | None:
     """One profile, or None."""
     values = {"workspace": workspace.id, "of_mpid": mpid}
-    return next(iter(_listed(connection, workspace, _ONE, values)), None)
+    return next(_listed(connection, workspace, _ONE, values), None)
 
 
 def newest_profiles(
-    connection: Connection, workspace: Workspace, *, after: Place | None = None, most: int
+    connection: Connection,
+    workspace: Workspace,
+    *,
+    kind: Kind | None = None,
+    after: Place | None = None,
+    most: int,
 ) -> list[Listed]:
-    """The profiles made last, newest first."""
-    values = {"workspace": workspace.id, "most": most, **_from(after)}
-    return _listed(connection, workspace, _NEWEST, values)
+    """The profiles made last, newest first; of one kind, those among the MOST_COUNTED newest."""
+    looked_at = most if kind is None else MOST_COUNTED
+    values = {"workspace": workspace.id, "most": looked_at, **_from(after)}
+    return list(islice(_listed(connection, workspace, _NEWEST, values, kind), most))
 
 
 def find_profiles(
@@ -92,8 +112,9 @@ def find_profiles(
 ) -> list[Listed]:
     """The profiles that carry exactly this value, under whatever type, or have it as their MPID.
 
-    E-mail addresses are kept in lower case by most clients, so that form is looked up as well.
-    Newest first; of a value that more than MOST_FOUND carry, so many only.
+    E-mail addresses are found in any capitals; and an MPID by its last six digits, as pages show it,
+    among the MOST_SHORTENED newest. Newest first; of a value that more than MOST_FOUND carry, so many
+    only.
     """
     if "\x00" in text:  # PostgreSQL cannot even be asked for it
         return []
@@ -110,7 +131,34 @@ def find_profiles(
         "most": most,
         **_from(after),
     }
-    return _listed(connection, workspace, _FOUND, values)
+    short = _SHORT_MPID.fullmatch(text)
+    if short is None:
+        return list(_listed(connection, workspace, _FOUND, values))
+    values |= {"last_digits": int(short[1]), "most_shortened": MOST_SHORTENED}
+    return list(_listed(connection, workspace, _FOUND_OR_SHORT, values))
+
+
+def former_holders(
+    connection: Connection, workspace: Workspace, text: str, *, most: int
+) -> list[tuple[Listed, FormerIdentity]]:
+    """The profiles that had exactly this value before, and do not have it now; whoever lost it last
+    comes first. E-mail addresses are found in any capitals.
+    """
+    lost = former.who_lost(connection, workspace.id, text, most=most)
+    found = ((get_profile(connection, workspace, each.mpid), each) for each in lost)
+    return [
+        (profile, each)
+        for profile, each in found
+        if profile is not None and not profile.carries(each.identity_type, each.value)
+    ]
+
+
+def lost_by(
+    connection: Connection, workspace: Workspace, profile: Listed, *, most: int
+) -> list[FormerIdentity]:
+    """What a profile had before and has not now, the last loss first."""
+    lost = former.lost_by(connection, workspace.id, profile.mpid, most=most)
+    return [each for each in lost if not profile.carries(each.identity_type, each.value)]
 
 
 def count_kinds(connection: Connection, workspace: Workspace) -> Census:
@@ -128,16 +176,22 @@ def kind_of(identity_types: Collection[str], workspace: Workspace) -> Kind:
 
 
 def _listed(
-    connection: Connection, workspace: Workspace, statement: Any, values: Mapping[str, Any]
-) -> list[Listed]:
+    connection: Connection,
+    workspace: Workspace,
+    statement: Any,
+    values: Mapping[str, Any],
+    kind: Kind | None = None,
+) -> Iterator[Listed]:
     ranks = {name: rank for rank, name in enumerate(workspace.identity_priority)}
 
     def place(identity: Identity) -> tuple[int, str, str]:
         name = identity.identity_type
         return ranks.get(name, len(ranks)), name, identity.value
 
-    listed = []
     for row in connection.execute(statement, values):
+        kind_here = kind_of(row.identities, workspace)
+        if kind not in (None, kind_here):
+            continue
         identities = sorted(
             (
                 Identity(name, value, set_at_ms)
@@ -146,18 +200,15 @@ def _listed(
             ),
             key=place,
         )
-        listed.append(
-            Listed(
-                row.mpid,
-                row.source_mpid,
-                kind_of(row.identities, workspace),
-                tuple(identities),
-                row.created_at_ms,
-                row.first_seen_ms,
-                row.last_seen_ms,
-            )
+        yield Listed(
+            row.mpid,
+            row.source_mpid,
+            kind_here,
+            tuple(identities),
+            row.created_at_ms,
+            row.first_seen_ms,
+            row.last_seen_ms,
         )
-    return listed
 
 
 def _from(after: Place | None) -> dict[str, int]:
@@ -167,6 +218,8 @@ def _from(after: Place | None) -> dict[str, int]:
 
 
 _AFTER_ALL: Final = 2**63 - 1
+_SHORT_MPID: Final = re.compile(r"(?:…|\.\.\.)?([0-9]{6})", re.ASCII)
+_SHORT_MPIDS: Final = 1_000_000
 _PROFILES: Final = select(
     profiles.c.mpid,
     profiles.c.source_mpid,
@@ -201,16 +254,41 @@ _MEANT: Final = union_all(
         profile_identities.c.identity_type == EMAIL,
         profile_identities.c.identity_value == bindparam("lower_value"),
     ),
+    # The index holds no others than addresses with capitals.
+    select(profile_identities.c.mpid).where(
+        profile_identities.c.workspace_id == bindparam("workspace"),
+        profile_identities.c.lower_case == bindparam("lower_value"),
+    ),
     select(bindparam("given_mpid", type_=profiles.c.mpid.type)),
 )
-# The limit bounds the work, and keeps SQLite from going through all profiles, newest first, to see
-# which of them are meant.
-_CARRIERS: Final = (
-    _PROFILES.where(profiles.c.mpid.in_(_MEANT)).limit(bindparam("most_found")).subquery("carriers")
+_newest_mpids = (
+    select(profiles.c.mpid)
+    .where(profiles.c.workspace_id == bindparam("workspace"))
+    .order_by(profiles.c.created_at_ms.desc(), profiles.c.mpid.desc())
+    .limit(bindparam("most_shortened"))
+    .subquery("newest")
 )
+_ENDING: Final = select(_newest_mpids.c.mpid).where(
+    _newest_mpids.c.mpid % _SHORT_MPIDS == bindparam("last_digits")
+)
+
+
+def _found(meant: Any) -> Select[Any]:
+    # The limit bounds the work, and keeps SQLite from going through all profiles, newest first, to see
+    # which of them are meant.
+    carriers = (
+        _PROFILES.where(profiles.c.mpid.in_(meant))
+        .limit(bindparam("most_found"))
+        .subquery("carriers")
+    )
+    found: Select[Any] = _newest_first(carriers, select(carriers))
+    return found
+
+
 _ONE: Final = _PROFILES.where(profiles.c.mpid == bindparam("of_mpid"))
 _NEWEST: Final = _newest_first(profiles, _PROFILES)
-_FOUND: Final = _newest_first(_CARRIERS, select(_CARRIERS))
+_FOUND: Final = _found(_MEANT)
+_FOUND_OR_SHORT: Final = _found(union_all(*_MEANT.selects, _ENDING))
 _RECORDS: Final = (
     select(profiles.c.identities)
     .where(profiles.c.workspace_id == bindparam("workspace"))

@@ -24,11 +24,27 @@ _EFFECTS: Final = _CHANGES | {
     "new_profile_linked",
     "unique_identity_taken",
     "orphaned",
+    "old_value_ignored",
     "alias_accepted",
     "alias_dropped",
     "alias_carried_out",
-    "first_seen_moved",
 }
+_DECIDING: Final = frozenset(
+    {
+        "previous_mpid_preferred",
+        "most_recently_seen_preferred",
+        "smallest_mpid_preferred",
+        "returned",
+        "nobody_found",
+        "new_person",
+        "new_person_beside_known",
+        "new_profile_at_logout",
+        "returned_at_logout",
+        "anonymous_profile_converted",
+        "new_profile_linked",
+    }
+)
+_TO_OTHERS: Final = frozenset({"unique_identity_taken", "orphaned"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,7 @@ class Chapter:
         concerns: the profile whose history it is.
         mpid: the profile that the call was answered with; for a modify, the one that it changed.
         previous_mpid: the profile moved from, if the request named one.
+        strategy: by which it was decided; None where none had a say.
         asked: (type, old value, new value) of what the request gave; only a modify has old values.
     """
 
@@ -59,6 +76,7 @@ class Chapter:
     decided_at_ms: int
     mpid: int
     previous_mpid: int | None
+    strategy: str | None
     asked: tuple[tuple[str, str | None, str | None], ...]
     steps: tuple[TakenStep, ...]
 
@@ -68,6 +86,21 @@ class Chapter:
         return tuple(
             step for step in self.steps if step.rule in _EFFECTS and self.concerns in step.mpids
         )
+
+    @property
+    def told(self) -> tuple[TakenStep, ...]:
+        """The steps that say why: what decided, what that did to this profile, and, where the call was
+        answered with it, what others lost to it.
+        """
+        effects = self.effects
+        is_answer = self.mpid == self.concerns
+        told = tuple(
+            step
+            for step in self.steps
+            if step in effects or step.rule in _DECIDING or (is_answer and step.rule in _TO_OTHERS)
+        )
+        # What decided says already that somebody new was made.
+        return tuple(step for step in told if step.rule != "profile_created") or told
 
     @property
     def outcome(self) -> Outcome:
@@ -119,6 +152,7 @@ def _chapter(row: Any, concerns: int) -> Chapter:
         row.decided_at_ms,
         row.mpid,
         row.previous_mpid,
+        row.record["strategy"],
         asked=tuple(_asked(row.record["request"])),
         steps=tuple(_taken(step) for step in row.record["steps"]),
     )

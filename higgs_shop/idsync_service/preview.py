@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from higgs_shop.idsync_service.decisions import Step, listed
+from higgs_shop.idsync_service.decisions import Step
 from higgs_shop.idsync_service.priority import Find
 from higgs_shop.idsync_service.profiles import Profile
 from higgs_shop.idsync_service.resolution import (
@@ -14,6 +14,8 @@ from higgs_shop.idsync_service.resolution import (
     Resolution,
     matched_by,
     moved,
+    returned,
+    why_nobody,
 )
 from higgs_shop.workspaces import Workspace
 
@@ -57,15 +59,14 @@ def of_search(find: Find, identities: Mapping[str, str], workspace: Workspace) -
     """Of a search, which may find nobody."""
     profile = find.profile
     if profile is None:
-        step = Step("nobody_found", "nobody may be returned for these identities: not found")
+        step = Step("nobody_found", f"{why_nobody(find)}: not found")
         return Preview(None, False, False, {}, (*find.steps, step))
-    step = Step("returned", f"{listed([profile])} is returned", find.decided_by, [profile])
     return Preview(
         profile,
         False,
         profile.is_known(workspace),
         matched_by(profile, identities),
-        (*find.steps, step),
+        (*find.steps, returned(profile, find)),
     )
 
 
@@ -82,4 +83,15 @@ def of_move(
         decision.answer["is_logged_in"],
         decision.answer["matched_identities"],
         tuple(steps),
+    )
+
+
+def of_modify(decision: Decision) -> Preview:
+    """Of a modify, which neither makes a profile nor leads to another one."""
+    return Preview(
+        decision.changes.profile,
+        False,
+        decision.answer["is_logged_in"],
+        {},
+        tuple(decision.steps),
     )

@@ -10,7 +10,7 @@ the tie: A.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from higgs_shop.idsync_service.decisions import Step, listed
+from higgs_shop.idsync_service.decisions import MAX_LISTED, Step, listed
 from higgs_shop.idsync_service.profiles import Profile
 from higgs_shop.workspaces import Workspace
 
@@ -22,12 +22,21 @@ class Find:
     Attributes:
         profile: the one profile that may be returned, or None.
         decided_by: the identity type that first left a candidate; None without a profile.
-        steps: what was looked up, set aside and preferred, in order.
+        steps_to_candidates: what was looked up and set aside, in order.
+        preference: how one of several candidates was preferred; None where none had to be.
     """
 
     profile: Profile | None
     decided_by: str | None
-    steps: tuple[Step, ...]
+    steps_to_candidates: tuple[Step, ...]
+    preference: Step | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All of them, in order."""
+        if self.preference is None:
+            return self.steps_to_candidates
+        return (*self.steps_to_candidates, self.preference)
 
 
 def lookup_order(identity_types: Iterable[str], priority: Iterable[str]) -> list[str]:
@@ -51,6 +60,20 @@ def walk(
         workspace: gives the priority, the login IDs and the immutable IDs.
         previous_mpid: the profile moved from; it wins ties.
     """
+    find = _walk(identities, profiles, workspace, previous_mpid)
+    if find.profile is None or len(profiles) <= MAX_LISTED:
+        return find
+    # A step names so many and no more: the one that it is all about comes first.
+    others = [profile for profile in profiles if profile is not find.profile]
+    return _walk(identities, [find.profile, *others], workspace, previous_mpid)
+
+
+def _walk(
+    identities: Mapping[str, str],
+    profiles: Collection[Profile],
+    workspace: Workspace,
+    previous_mpid: int | None,
+) -> Find:
     order = lookup_order(identities, workspace.identity_priority)
     steps: list[Step] = []
     candidates: list[Profile] = []
@@ -64,8 +87,8 @@ def walk(
             decided_by = identity_type if candidates else None
         elif len(candidates) > 1:
             candidates = _narrowed(candidates, identity_type, value, steps)
-    profile = _preferred(candidates, previous_mpid, steps)
-    return Find(profile, decided_by, tuple(steps))
+    profile, preference = _preferred(candidates, previous_mpid)
+    return Find(profile, decided_by, tuple(steps), preference)
 
 
 def _looked_up(identity_type: str, value: str, carriers: Collection[Profile]) -> Step:
@@ -131,22 +154,21 @@ def _narrowed(
 
 
 def _preferred(
-    candidates: Collection[Profile], previous_mpid: int | None, steps: list[Step]
-) -> Profile | None:
+    candidates: Collection[Profile], previous_mpid: int | None
+) -> tuple[Profile | None, Step | None]:
     if not candidates:
-        return None
+        return None, None
     best = min(
         candidates,
         key=lambda profile: (profile.mpid != previous_mpid, -profile.last_seen_ms, profile.mpid),
     )
-    if len(candidates) > 1:
-        if best.mpid == previous_mpid:
-            rule, why = "previous_mpid_preferred", "the current one"
-        elif [profile.last_seen_ms for profile in candidates].count(best.last_seen_ms) == 1:
-            rule, why = "most_recently_seen_preferred", "the one seen last"
-        else:
-            rule, why = "smallest_mpid_preferred", "seen last, together with others: smallest MPID"
-        steps.append(
-            Step(rule, f"of {len(candidates)} profiles, {listed([best])}: {why}", None, [best])
-        )
-    return best
+    if len(candidates) == 1:
+        return best, None
+    if best.mpid == previous_mpid:
+        rule, why = "previous_mpid_preferred", "the current one"
+    elif [profile.last_seen_ms for profile in candidates].count(best.last_seen_ms) == 1:
+        rule, why = "most_recently_seen_preferred", "the one seen last"
+    else:
+        rule, why = "smallest_mpid_preferred", "seen last, together with others: smallest MPID"
+    text = f"of {len(candidates)} profiles, {listed([best])}: {why}"
+    return best, Step(rule, text, None, [best])

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from higgs_shop.identity_types import EMAIL
 from higgs_shop.prepared import Prepared
 from higgs_shop.tables import profile_identities, profiles
 from higgs_shop.workspaces import Workspace, hold_workspace
@@ -190,11 +191,17 @@ def keep_ways(
             "mpid": mpid,
             "identity_type": name,
             "identity_value": value,
+            "lower_case": _lower_case(name, value),
         }
         for mpid, name, value in added
     ]
     if new:
         _CARRY.write(connection, *new)
+
+
+def _lower_case(identity_type: str, value: str) -> str | None:
+    lower_case = value.lower()
+    return lower_case if identity_type == EMAIL and lower_case != value else None
 
 
 def lock(

@@ -12,8 +12,8 @@ from higgs_shop.idsync_service.changes import Changes
 from higgs_shop.idsync_service.decisions import Step, listed
 from higgs_shop.idsync_service.errors import BadRequest
 from higgs_shop.idsync_service.messages import IdentityChange
-from higgs_shop.idsync_service.policies import Situation
-from higgs_shop.idsync_service.priority import walk
+from higgs_shop.idsync_service.policies import Choice, Situation
+from higgs_shop.idsync_service.priority import Find, walk
 from higgs_shop.idsync_service.profiles import Profile
 from higgs_shop.idsync_service.strategies import STRATEGIES
 from higgs_shop.workspaces import Workspace
@@ -74,18 +74,29 @@ def choose(
     situation = Situation(workspace, action, current, found)
     if found is None or not found.is_known(workspace):
         if action == "logout":
-            choice = strategy.on_logout(situation)
-            return Resolution(choice.profile, (*find.steps, choice.step), choice.source)
+            return _chosen(strategy.on_logout(situation), find)
         # A device tells where somebody is, not who: a login ID outweighs what only a device found.
         is_found_by_person = found is not None and find.decided_by not in DEVICE_IDENTITY_TYPES
         if not is_found_by_person and any(name in identities for name in workspace.login_ids):
-            choice = strategy.on_new_known_user(situation)
-            return Resolution(choice.profile, (*find.steps, choice.step), choice.source)
+            return _chosen(strategy.on_new_known_user(situation), find)
     if found is None:
-        step = Step("nobody_found", "nobody may be returned for these identities: a new profile")
+        step = Step("nobody_found", f"{why_nobody(find)}: a new profile")
     else:
-        step = Step("returned", f"{listed([found])} is returned", find.decided_by, [found])
+        step = returned(found, find)
     return Resolution(found, (*find.steps, step))
+
+
+def returned(profile: Profile, find: Find) -> Step:
+    """That somebody is returned, and what found them."""
+    text = f"{listed([profile])} is returned, found by {find.decided_by}"
+    return Step("returned", text, find.decided_by, [profile])
+
+
+def why_nobody(find: Find) -> str:
+    """Why a walk came to nobody: there is none, or none that may be returned."""
+    if all(step.rule == "looked_up" for step in find.steps):
+        return "nobody carries any of these identities"
+    return "whoever carries these identities may not be returned"
 
 
 def moved(
@@ -136,8 +147,9 @@ def modified(
     answer["change_results"] = [
         {"identity_type": change.identity_type, "modified_mpid": str(mpid)} for change in wanted
     ]
-    nothing = Step("nothing_changed", "the profile has these values already", None, [profile])
-    return Decision(changes, answer, changes.steps or [nothing])
+    nothing = Step("nothing_changed", "nothing was to change", None, [profile])
+    steps = changes.steps if changes.has_changed else [*changes.steps, nothing]
+    return Decision(changes, answer, steps)
 
 
 def matched_by(profile: Profile, identities: Mapping[str, str]) -> dict[str, str]:
@@ -154,6 +166,13 @@ def answer_with(profile: Profile, workspace: Workspace, matched: Mapping[str, st
         "is_ephemeral": False,
         "is_logged_in": profile.is_known(workspace),
     }
+
+
+def _chosen(choice: Choice, find: Find) -> Resolution:
+    # Who was preferred is no reason for an answer in which they have no part.
+    has_part = find.profile is not None and find.profile in (choice.profile, choice.source)
+    steps = find.steps if has_part else find.steps_to_candidates
+    return Resolution(choice.profile, (*steps, choice.step), choice.source)
 
 
 def _changes(profile: Profile, loaded: Loaded, workspace: Workspace, now_ms: int) -> Changes:

@@ -12,13 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.identity_types import parse_mpid
-from higgs_shop.idsync_service import decisions, preview, profiles
+from higgs_shop.idsync_service import decisions, former, preview, profiles
 from higgs_shop.idsync_service.changes import Difference
 from higgs_shop.idsync_service.decisions import Call
 from higgs_shop.idsync_service.errors import IdSyncError, ProfileNotFound, Unauthorized
 from higgs_shop.idsync_service.messages import IdentityRequest, ModifyRequest
 from higgs_shop.idsync_service.preview import Preview
-from higgs_shop.idsync_service.priority import walk
+from higgs_shop.idsync_service.priority import Find, walk
 from higgs_shop.idsync_service.profiles import NewMpid, Profile
 from higgs_shop.idsync_service.resolution import (
     Action,
@@ -113,16 +113,11 @@ class Resolver:
             },
             mpid,
         )
-        identities = {
-            (change.identity_type, change.new_value)
-            for change in changes
-            if change.new_value is not None
-        }
 
         def decide(loaded: Loaded, _create: Create, now_ms: int) -> Decision:
             return modified(mpid, changes, workspace, loaded, now_ms)
 
-        return self._carry_out(workspace, call, identities, decide, read_only=read_only)
+        return self._carry_out(workspace, call, _new_values(request), decide, read_only=read_only)
 
     def search(self, workspace: Workspace, request: IdentityRequest) -> Answer:
         """Who would be returned, without any change. Raises: ProfileNotFound."""
@@ -157,6 +152,26 @@ class Resolver:
             workspace,
             loaded,
         )
+
+    def preview_modify(self, workspace: Workspace, mpid: int, request: ModifyRequest) -> Preview:
+        """What a modify would change, by the same rules. Nothing is written, nor kept on record.
+
+        Raises: IdSyncError, as the call would.
+        """
+        with self._database.read() as connection:
+            loaded = profiles.load(connection, workspace.id, _new_values(request), mpid)
+        return preview.of_modify(modified(mpid, request.identity_changes, workspace, loaded, 0))
+
+    def found_by_each(
+        self, workspace: Workspace, identities: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], Find]:
+        """Whom each of these identities, given alone and by a client that is nobody yet, would find."""
+        with self._database.read() as connection:
+            loaded = profiles.load(connection, workspace.id, identities, None)
+        return {
+            (name, value): walk({name: value}, loaded.values(), workspace, None)
+            for name, value in identities
+        }
 
     def _carry_out(
         self,
@@ -220,6 +235,7 @@ class Resolver:
                 connection,
                 workspace.id,
                 call,
+                strategy=workspace.identity_strategy,
                 mpid=profile.mpid,
                 answer=decision.answer,
                 steps=decision.steps,
@@ -236,6 +252,14 @@ class Resolver:
             return Profile(mpid, 0, {}, None if source is None else source.mpid)
 
         return draw
+
+
+def _new_values(request: ModifyRequest) -> set[tuple[str, str]]:
+    return {
+        (change.identity_type, change.new_value)
+        for change in request.identity_changes
+        if change.new_value is not None
+    }
 
 
 def _write(
@@ -258,4 +282,5 @@ def _write(
         profiles.touch(connection, workspace_id, profile, now_ms)
     profiles.keep_records(connection, workspace_id, changed)
     profiles.keep_ways(connection, workspace_id, removed=difference.removed, added=difference.added)
+    former.note_lost(connection, workspace_id, difference.removed, now_ms)
     return True

@@ -51,6 +51,11 @@ class Strategy:
         """Whether somebody new who signs up stays the profile that they were."""
         return self.on_new_known_user is convert_anonymous_profile or not self.has_login
 
+    @property
+    def goes_back_at_logout(self) -> bool:
+        """Whether a logout leads to the anonymous profile that the device had before."""
+        return self.has_login and self.on_logout is return_to_anonymous_profile
+
 
 DEFAULT: Final = Strategy(
     name="default",

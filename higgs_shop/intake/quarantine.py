@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from higgs_shop.intake.checking import Checked
 from higgs_shop.tables import quarantined_batches
 from higgs_shop.tracker import Channel
-from higgs_shop.upsert import insert_or_ignore
+from higgs_shop.upsert import upserting
 
 MOST_KEPT: Final = 500
 """Older ones of the same workspace are dropped."""
@@ -23,6 +23,8 @@ class Quarantined:
     Attributes:
         faults: a sentence for each thing that is wrong.
         kept_events: how many of its events were sound, and are stored.
+        channel, received_at_ms: how and when it came first.
+        times, last_channel, last_received_at_ms: how often it came, and how and when last.
     """
 
     id: int
@@ -31,6 +33,9 @@ class Quarantined:
     kept_events: int
     body: bytes = field(repr=False)
     received_at_ms: int
+    times: int
+    last_channel: str
+    last_received_at_ms: int
 
     @property
     def body_text(self) -> str:
@@ -41,7 +46,7 @@ class Quarantined:
 def keep(
     connection: Connection, workspace_id: str, checked: Checked, channel: Channel, now_ms: int
 ) -> None:
-    """Keep what is wrong. The same body again, which clients do send, is kept once."""
+    """Keep what is wrong. The same body again, which clients do send, is kept once, and counted."""
     row = {
         "workspace_id": workspace_id,
         "body_digest": hashlib.sha256(checked.body).hexdigest(),
@@ -50,8 +55,20 @@ def keep(
         "kept_events": 0 if checked.sound is None else len(checked.sound.events),
         "body": checked.body,
         "received_at_ms": now_ms,
+        "times": 1,
+        "last_channel": channel,
+        "last_received_at_ms": now_ms,
     }
-    connection.execute(insert_or_ignore(connection, quarantined_batches), row)
+    keeping = upserting(connection, quarantined_batches)
+    again = keeping.on_conflict_do_update(
+        index_elements=[quarantined_batches.c.workspace_id, quarantined_batches.c.body_digest],
+        set_={
+            "times": quarantined_batches.c.times + 1,
+            "last_channel": keeping.excluded.last_channel,
+            "last_received_at_ms": keeping.excluded.last_received_at_ms,
+        },
+    )
+    connection.execute(again, row)
     connection.execute(_PRUNE, {"of_workspace": workspace_id})
 
 
@@ -75,6 +92,9 @@ _NEWEST: Final = (
         quarantined_batches.c.kept_events,
         quarantined_batches.c.body,
         quarantined_batches.c.received_at_ms,
+        quarantined_batches.c.times,
+        quarantined_batches.c.last_channel,
+        quarantined_batches.c.last_received_at_ms,
     )
     .where(
         quarantined_batches.c.workspace_id == bindparam("of_workspace"),

@@ -474,10 +474,38 @@ def upgrade() -> None:
         sa.Column("identity_type", sa.Text(), nullable=False),
         sa.Column("identity_value", sa.Text(), nullable=False),
         sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("lower_case", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint(
             "workspace_id", "identity_type", "identity_value", "mpid", name="pk_profile_identities"
         ),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_profile_identities_lower_case",
+        "profile_identities",
+        ["workspace_id", "lower_case"],
+        unique=False,
+        sqlite_where=sa.text("lower_case IS NOT NULL"),
+        postgresql_where=sa.text("lower_case IS NOT NULL"),
+    )
+    op.create_table(
+        "former_identities",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("mpid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("identity_type", sa.Text(), nullable=False),
+        sa.Column("identity_value", sa.Text(), nullable=False),
+        sa.Column("sought", sa.Text(), nullable=False),
+        sa.Column("lost_at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "workspace_id", "mpid", "identity_type", "identity_value", name="pk_former_identities"
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_former_identities_workspace_id_sought_lost_at_ms",
+        "former_identities",
+        ["workspace_id", "sought", "lost_at_ms"],
+        unique=False,
     )
     op.create_table(
         "profiles",
@@ -500,6 +528,14 @@ def upgrade() -> None:
         ["workspace_id", "created_at_ms", "mpid"],
         unique=False,
     )
+    op.create_index(
+        "ix_profiles_source",
+        "profiles",
+        ["workspace_id", "source_mpid"],
+        unique=False,
+        sqlite_where=sa.text("source_mpid IS NOT NULL"),
+        postgresql_where=sa.text("source_mpid IS NOT NULL"),
+    )
     op.create_table(
         "quarantined_batches",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
@@ -510,6 +546,9 @@ def upgrade() -> None:
         sa.Column("kept_events", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("last_channel", sa.Text(), nullable=False),
+        sa.Column("last_received_at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["workspace_id"], ["workspaces.id"], name="fk_quarantined_batches_workspace_id"
         ),

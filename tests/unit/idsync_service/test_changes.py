@@ -69,8 +69,23 @@ def test_there_and_back_is_no_change() -> None:
 def test_what_is_there_already_is_no_step() -> None:
     changes = Changes(profile(1, email="a@x"), [], WORKSPACE, NOW_MS)
     changes.put("email", "a@x")
-    changes.remove("other", "not there")
+    changes.remove("other", None)
     assert changes.steps == []
+    assert not changes.has_changed
+
+
+@pytest.mark.parametrize("new_value", ["b@x", None], ids=["replaced", "removed"])
+def test_an_old_value_that_was_not_there_is_ignored_and_said(new_value: str | None) -> None:
+    changes = Changes(profile(1, email="a@x", customerid="C-1"), [], WORKSPACE, NOW_MS)
+    if new_value is None:
+        changes.remove("email", "wrong@x")
+    else:
+        changes.put("email", new_value, instead_of="wrong@x")
+    ignored, done = changes.steps
+    assert ignored.rule == "old_value_ignored"
+    assert "wrong@x" in ignored.text
+    assert done.rule in {"identity_replaced", "identity_removed"}
+    assert changes.has_changed
 
 
 def test_the_last_identity_removed_leaves_an_orphan() -> None:

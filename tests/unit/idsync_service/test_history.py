@@ -12,7 +12,7 @@ ME, OTHER = 1, 2
 def chapter(*steps: tuple[str, int], mpid: int = ME, previous_mpid: int | None = None) -> Chapter:
     """A decision with these steps, each a rule and the profile that it is about."""
     taken = tuple(TakenStep(rule, rule, None, (about,)) for rule, about in steps)
-    return Chapter(1, ME, "login", 0, mpid, previous_mpid, (), taken)
+    return Chapter(1, ME, "login", 0, mpid, previous_mpid, "default", (), taken)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,24 @@ def test_the_effects_are_the_steps_that_changed_this_profile() -> None:
         ("returned", ME),
     )
     assert [step.rule for step in of.effects] == ["identity_added"]
+
+
+def test_told_is_what_decided_what_that_did_and_what_others_lost_by_it() -> None:
+    of = chapter(
+        ("looked_up", OTHER),
+        ("different_login_id", OTHER),
+        ("new_person", OTHER),
+        ("profile_created", ME),
+        ("unique_identity_taken", OTHER),
+        ("identity_added", ME),
+    )
+    assert [step.rule for step in of.told] == [
+        "new_person",
+        "unique_identity_taken",
+        "identity_added",
+    ]
+
+
+def test_what_somebody_else_lost_is_not_told_to_a_third() -> None:
+    of = chapter(("new_person", OTHER), ("unique_identity_taken", 3), mpid=OTHER, previous_mpid=ME)
+    assert [step.rule for step in of.told] == ["new_person"]
