@@ -47,6 +47,27 @@ def test_people_sign_up_out_and_in(
     assert [str(event.mpid) for event in purchases] == [customer]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "signing_up", "signing_out"),
+    [
+        ("default", "does not change", "somebody else"),
+        ("profile_conversion", "does not change", "somebody else"),
+        ("profile_link", "copied to it, by an alias", "somebody else"),
+        ("profile_isolation", "nothing is copied", "the one again that this browser had before"),
+        ("best_match", "only matches", "only matches"),
+    ],
+)
+def test_the_texts_say_what_the_strategy_does(
+    open_store: OpenStore, strategy: str, signing_up: str, signing_out: str
+) -> None:
+    visitor = open_store(identity_strategy=strategy).browser()
+    assert signing_up in visitor.get("/account/sign-up").text("signup-consequence")
+    about = visitor.get("/about")
+    assert signing_out in about.text("about-signing-out")
+    if strategy == "profile_link":
+        assert "copied to it, by an alias" in about.text("about-signing-up")
+
+
 def test_best_match_only_matches(open_store: OpenStore) -> None:
     """There is no login: the shop knows who is signed in, the identity service only who matches."""
     store = open_store(identity_strategy="best_match")
