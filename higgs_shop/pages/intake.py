@@ -1,13 +1,15 @@
-"""Where other apps send their events, and what of it could not be taken in."""
+"""Where other apps send their events, and what of it could not be taken in: in the shop's workspace, or the one
+that `?workspace=` names.
+"""
 
 from typing import Any, Final
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, render_template, request
 
 from higgs_shop.intake import Quarantined, newest
+from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
-from higgs_shop.workspaces import get_workspace
 
 bp = Blueprint("intake", __name__)
 bp.before_request(observers_only)
@@ -22,14 +24,16 @@ def show() -> str:
     if before is not None and not 0 < before < 2**53:
         before = None
     with parts().database.read() as connection:
-        workspace = get_workspace(connection, parts().workspace_id)
+        workspace = workspace_or_404(connection)
+        choice = choice_of(connection, workspace, "intake.show")
         found = newest(connection, workspace.id, before_id=before, most=_PAGE + 1)
     shown = found[:_PAGE]
     return render_template(
         "pages/intake.html",
         key=workspace.api_key,
         quarantined=[_row(kept) for kept in shown],
-        older_url=url_for("intake.show", before=shown[-1].id) if len(found) > _PAGE else None,
+        older_url=url_within("intake.show", before=shown[-1].id) if len(found) > _PAGE else None,
+        **choice,
     )
 
 
@@ -42,4 +46,7 @@ def _row(kept: Quarantined) -> dict[str, Any]:
         "content_length": len(kept.body),
         "body_text": kept.body_text,
         "received_at_ms": kept.received_at_ms,
+        "times": kept.times,
+        "last_channel": kept.last_channel,
+        "last_received_at_ms": kept.last_received_at_ms,
     }

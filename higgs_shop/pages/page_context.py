@@ -11,7 +11,7 @@ from higgs_shop.pages.forms import is_first_wrong
 from higgs_shop.pages.navigation import nav_url
 from higgs_shop.pages.observers import may_observe
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import ago, iso, pretty_json, short_mpid
+from higgs_shop.pages.short import ago, iso, pretty_json, short_mpid, utc
 from higgs_shop.pages.x_ray import x_ray_of
 from higgs_shop.shop import format_cents
 from higgs_shop.visitors import Intent, Standing
@@ -73,6 +73,7 @@ def add_page_context(app: Flask) -> None:
     """Give the templates their filters, and every page its visitor."""
     app.jinja_env.filters["money"] = format_cents
     app.jinja_env.filters["iso"] = iso
+    app.jinja_env.filters["utc"] = utc
     app.jinja_env.filters["pretty_json"] = pretty_json
     app.jinja_env.filters["ago"] = partial(ago, clock=lambda: parts().clock())
     app.jinja_env.globals["form_token"] = form_token

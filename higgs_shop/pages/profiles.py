@@ -7,23 +7,26 @@ its profiles to itself; then the pages show what the store's own devices and eve
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from flask import Blueprint, abort, render_template, request
 from sqlalchemy import Connection
 
 from higgs_shop import outbox
-from higgs_shop.idsync_service import directory, history, parse_mpid
-from higgs_shop.idsync_service.directory import Listed, Place
-from higgs_shop.idsync_service.history import Chapter, TakenStep
+from higgs_shop.idsync_service import directory, lineage, parse_mpid
+from higgs_shop.idsync_service.directory import Kind, Listed, Place
+from higgs_shop.idsync_service.former import FormerIdentity
+from higgs_shop.idsync_service.lineage import Link
 from higgs_shop.outputs import Output, list_outputs
 from higgs_shop.pages.event_delivery import delivery_of
+from higgs_shop.pages.finding import identities_of
 from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import short_mpid
-from higgs_shop.pages.steps import step_view
+from higgs_shop.pages.timeline import Timeline, timeline_of
 from higgs_shop.pages.what_if import WhatIf, what_if
+from higgs_shop.pages.what_if_modify import WhatIfModify, what_if_modify
 from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_person
 from higgs_shop.visitors import DeviceUser, devices_of, newest_users, users_of
 from higgs_shop.workspaces import Workspace
@@ -32,9 +35,10 @@ bp = Blueprint("profiles", __name__)
 bp.before_request(observers_only)
 
 _PAGE: Final = 50
-_MOST_CHAPTERS: Final = 20
 _MOST_EVENTS: Final = 25
 _MOST_DEVICES: Final = 10
+_MOST_FORMER: Final = 20
+_MOST_LINKS: Final = 10
 _NEWEST: Final = (2**63 - 1, 2**63 - 1)
 _PAIR: Final = re.compile(r"([0-9]{1,16})_(-?[0-9]{1,19})", re.ASCII)
 
@@ -54,16 +58,26 @@ def show() -> str:
                 remote_url=parts().settings.idsync_url,
                 **choice,
             )
-        found = _find(connection, workspace, sought)
+        kind = _kind()
+        found = _find(connection, workspace, sought, kind)
+        former = (
+            directory.former_holders(connection, workspace, sought, most=_MOST_FORMER)
+            if sought
+            else []
+        )
         census = directory.count_kinds(connection, workspace)
     return render_template(
         "pages/profiles.html",
         sought=sought,
         people=[_person(profile) for profile in found[:_PAGE]],
-        older_url=_older_url(found, sought),
+        former=[{**_person(profile), "had": _former(had)} for profile, had in former],
+        kind_shown=kind,
+        older_url=_older_url(found, sought, kind),
         census=census,
         most_counted=directory.MOST_COUNTED,
+        workspace=workspace,
         what_if=_what_if(workspace),
+        what_if_modify=_what_if_modify(workspace),
         **choice,
     )
 
@@ -87,7 +101,11 @@ def show_profile(mpid: str) -> str:
         )
         if profile is None and not devices and not events:
             abort(404)
-        chapters = [] if profile is None else _history(connection, workspace.id, number)
+        timeline = Timeline([], None)
+        record: dict[str, Any] = {}
+        if profile is not None:
+            timeline = timeline_of(connection, workspace.id, number)
+            record = _record(connection, workspace, profile)
         states = outbox.messages_of_events(connection, workspace.id, [event.id for event in events])
         outputs = list_outputs(connection, workspace.id)
         attributes = attributes_of(connection, workspace.id, number)
@@ -96,30 +114,39 @@ def show_profile(mpid: str) -> str:
         "pages/one_profile.html",
         mpid=str(number),
         mpid_short=short_mpid(number),
-        profile=None if profile is None else _person(profile),
+        profile=None
+        if profile is None
+        else {
+            **_person(profile),
+            **record,
+            "identities": identities_of(parts().resolver, workspace, profile),
+        },
         workspace=workspace,
         devices=[_device(device) for device in devices],
         attributes=[{"name": name, "value": value} for name, value in attributes.items()],
-        chapters=[_chapter(chapter) for chapter in chapters[:_MOST_CHAPTERS]],
-        older_chapters=_earlier_chapters(number, chapters),
+        chapters=timeline.entries,
+        older_chapters=timeline.older_url,
         events=[
             _event(event, states.get(event.id, []), outputs) for event in events[:_MOST_EVENTS]
         ],
         older_events=_earlier_events(number, events),
         remote_url=parts().settings.idsync_url if _is_remote(workspace) else "",
         what_if=None if profile is None else _what_if(workspace, profile),
+        what_if_modify=None if profile is None else _what_if_modify(workspace, profile),
         **choice,
     )
 
 
-def _history(connection: Connection, workspace_id: str, mpid: int) -> list[Chapter]:
-    return history.history_of(
-        connection,
-        workspace_id,
-        mpid,
-        before_id=_history_before(),
-        most=_MOST_CHAPTERS + 1,
-    )
+def _record(connection: Connection, workspace: Workspace, profile: Listed) -> dict[str, Any]:
+    """What the identity service knows of a profile besides what a list shows."""
+    source = lineage.source_of(connection, workspace.id, profile.mpid, profile.source_mpid)
+    made = lineage.made_from(connection, workspace.id, profile.mpid, most=_MOST_LINKS)
+    former = directory.lost_by(connection, workspace, profile, most=_MOST_FORMER)
+    return {
+        "source": None if source is None else _link(source),
+        "made_from_it": [_link(link) for link in made],
+        "former": [_former(had) for had in former],
+    }
 
 
 def _is_remote(workspace: Workspace) -> bool:
@@ -133,11 +160,18 @@ def _mpid_or_404(text: str) -> int:
         abort(404)
 
 
-def _find(connection: Connection, workspace: Workspace, sought: str) -> list[Listed]:
+def _kind() -> Kind | None:
+    """The one kind that the list is asked for."""
+    return next((kind for kind in get_args(Kind) if kind == request.args.get("kind")), None)
+
+
+def _find(
+    connection: Connection, workspace: Workspace, sought: str, kind: Kind | None
+) -> list[Listed]:
     after, most = _place(), _PAGE + 1
     if sought:
         return directory.find_profiles(connection, workspace, sought, after=after, most=most)
-    return directory.newest_profiles(connection, workspace, after=after, most=most)
+    return directory.newest_profiles(connection, workspace, kind=kind, after=after, most=most)
 
 
 def _place() -> Place | None:
@@ -156,24 +190,12 @@ def _pair(name: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def _older_url(found: list[Listed], sought: str) -> str | None:
+def _older_url(found: list[Listed], sought: str, kind: Kind | None) -> str | None:
     if len(found) <= _PAGE:
         return None
     last = found[_PAGE - 1]
-    return url_within("profiles.show", q=sought or None, after=f"{last.created_at_ms}_{last.mpid}")
-
-
-def _history_before() -> int | None:
-    before = request.args.get("history_before", type=int)
-    return before if before is not None and 0 < before < 2**53 else None
-
-
-def _earlier_chapters(mpid: int, shown: list[Chapter]) -> str | None:
-    """The same page with the decisions before the last one shown, in view."""
-    if len(shown) <= _MOST_CHAPTERS:
-        return None
-    before = shown[_MOST_CHAPTERS - 1].id
-    return url_within("profiles.show_profile", mpid=mpid, history_before=before, _anchor="history")
+    after = f"{last.created_at_ms}_{last.mpid}"
+    return url_within("profiles.show", q=sought or None, kind=kind, after=after)
 
 
 def _earlier_events(mpid: int, shown: list[LoggedEvent]) -> str | None:
@@ -190,12 +212,28 @@ def _what_if(workspace: Workspace, profile: Listed | None = None) -> WhatIf:
     return what_if(parts().resolver, workspace, parts().settings.environment, suggested)
 
 
+def _what_if_modify(workspace: Workspace, profile: Listed | None = None) -> WhatIfModify:
+    mpid = "" if profile is None else str(profile.mpid)
+    return what_if_modify(parts().resolver, workspace, parts().settings.environment, mpid=mpid)
+
+
+def _link(link: Link) -> dict[str, Any]:
+    return {
+        "mpid": str(link.mpid),
+        "mpid_short": short_mpid(link.mpid),
+        "state": link.state,
+        "copied_events": link.copied_events,
+    }
+
+
+def _former(had: FormerIdentity) -> dict[str, Any]:
+    return {"type": had.identity_type, "value": had.value, "lost_at_ms": had.lost_at_ms}
+
+
 def _person(profile: Listed) -> dict[str, Any]:
     return {
         "mpid": str(profile.mpid),
         "mpid_short": short_mpid(profile.mpid),
-        "source_mpid": None if profile.source_mpid is None else str(profile.source_mpid),
-        "source_mpid_short": short_mpid(profile.source_mpid),
         "kind": profile.kind,
         "identities": [
             {"type": of.identity_type, "value": of.value, "set_at_ms": of.set_at_ms}
@@ -240,26 +278,6 @@ def _device(user: DeviceUser) -> dict[str, Any]:
         "created_at_ms": user.first_seen_ms,
         "last_seen_ms": user.last_seen_ms,
     }
-
-
-def _chapter(chapter: Chapter) -> dict[str, Any]:
-    return {
-        "action": chapter.action,
-        "outcome": chapter.outcome,
-        "decided_at_ms": chapter.decided_at_ms,
-        "mpid": str(chapter.mpid),
-        "mpid_short": short_mpid(chapter.mpid),
-        "previous_mpid": None if chapter.previous_mpid is None else str(chapter.previous_mpid),
-        "previous_mpid_short": short_mpid(chapter.previous_mpid),
-        "came_from_another": chapter.previous_mpid not in (None, chapter.concerns),
-        "asked": [{"type": name, "old": old, "new": new} for name, old, new in chapter.asked],
-        "effects": [_step(step) for step in chapter.effects],
-        "steps": [_step(step) for step in chapter.steps],
-    }
-
-
-def _step(step: TakenStep) -> dict[str, Any]:
-    return step_view(step.rule, step.text, step.mpids)
 
 
 def _event(

@@ -20,6 +20,11 @@ def iso(ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def utc(ms: int) -> str:
+    """UTC milliseconds to the second, for people."""
+    return f"{datetime.fromtimestamp(ms / 1_000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def ago(ms: int, clock: Clock) -> str:
     """How long ago, or how long until, in the largest unit that fits."""
     seconds = (clock() - ms) / 1_000

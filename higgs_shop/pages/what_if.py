@@ -27,11 +27,12 @@ from higgs_shop.workspaces import Workspace
 
 Action = Literal["identify", "login", "logout", "search"]
 
+MODIFY: Final = "modify"
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 _FEWEST_ROWS: Final = 3
 _MOST_ROWS: Final = 10
-_TYPES: Final = (*DEFAULT_PRIORITY, *sorted(IDENTITY_TYPES - {*DEFAULT_PRIORITY}))
-_FIRST_TYPES: Final = (CUSTOMER_ID, EMAIL, DEVICE_APPLICATION_STAMP)
+TYPES: Final = (*DEFAULT_PRIORITY, *sorted(IDENTITY_TYPES - {*DEFAULT_PRIORITY}))
+_FIRSTTYPES: Final = (CUSTOMER_ID, EMAIL, DEVICE_APPLICATION_STAMP)
 
 
 @dataclass
@@ -62,7 +63,7 @@ class WhatIf:
     refused: Sequence[str] = ()
     answer: Mapping[str, Any] | None = None
     actions: tuple[str, ...] = ACTIONS
-    types: tuple[str, ...] = field(default=_TYPES, repr=False)
+    types: tuple[str, ...] = field(default=TYPES, repr=False)
 
     @property
     def is_wrong(self) -> bool:
@@ -91,7 +92,7 @@ def what_if(
     if asked is None or action is None:
         return form
     try:
-        form.answer = _answer(resolver.preview(workspace, action, asked), form.previous_mpid)
+        form.answer = answer_of(resolver.preview(workspace, action, asked), form.previous_mpid)
     except IdSyncError as error:
         form.refused = error.messages
     return form
@@ -99,7 +100,8 @@ def what_if(
 
 def _read(suggested: Mapping[str, str]) -> WhatIf:
     names, values = request.args.getlist("type"), request.args.getlist("value")
-    is_asked = "action" in request.args
+    # A modify has a form of its own.
+    is_asked = request.args.get("action", MODIFY) != MODIFY
     if is_asked:
         rows = [
             Row(name, value)
@@ -109,11 +111,11 @@ def _read(suggested: Mapping[str, str]) -> WhatIf:
         rows = [Row(name, value) for name, value in suggested.items()][:_MOST_ROWS]
     filled = [row for row in rows if row.value] if is_asked else rows
     wanted = min(_MOST_ROWS, max(_FEWEST_ROWS, len(filled) + 1))
-    unused = [name for name in _FIRST_TYPES if name not in {row.identity_type for row in filled}]
+    unused = [name for name in _FIRSTTYPES if name not in {row.identity_type for row in filled}]
     while len(filled) < wanted:
         filled.append(Row(unused.pop(0) if unused else EMAIL, ""))
     return WhatIf(
-        action=request.args.get("action", "identify"),
+        action=request.args["action"] if is_asked else "identify",
         rows=filled,
         previous_mpid=request.args.get("previous_mpid", "").strip(),
         is_asked=is_asked,
@@ -135,7 +137,7 @@ def _checked(form: WhatIf, environment: str) -> IdentityRequest | None:
         if row.identity_type in identities:
             row.type_error = "A request has one value of a type; this one is there twice."
         identities[row.identity_type] = row.value
-        row.value_error = _unkeepable(row.value)
+        row.value_error = unkeepable(row.value)
     try:
         asked = IdentityRequest.model_validate(
             {
@@ -150,7 +152,8 @@ def _checked(form: WhatIf, environment: str) -> IdentityRequest | None:
     return None if form.is_wrong else asked
 
 
-def _unkeepable(text: str) -> str | None:
+def unkeepable(text: str) -> str | None:
+    """What is wrong with a text that no database keeps, if it is one."""
     try:
         loads(json.dumps(text).encode())
     except BadJson as error:
@@ -177,7 +180,8 @@ def _note(form: WhatIf, error: ValidationError) -> None:
                 form.rows[0].value_error = "Type one identity at least."
 
 
-def _answer(preview: Preview, previous_mpid: str) -> dict[str, Any]:
+def answer_of(preview: Preview, previous_mpid: str) -> dict[str, Any]:
+    """What a call would come to, for the templates."""
     mpid = None if preview.profile is None else str(preview.profile.mpid)
     state = "known" if preview.is_logged_in else "anonymous"
     return {

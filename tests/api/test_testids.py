@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -51,7 +51,8 @@ def seen(
     remote = open_store(idsync_url="https://identity.example/v1")
     ids["/profiles"] |= _ids_of(remote.browser().get("/profiles"))
     linking = open_store(identity_strategy="profile_link")
-    ids["/profiles/<mpid>"] |= _ids_of(_linked(linking))
+    for page in _linked(linking):
+        ids["/profiles/<mpid>"] |= _ids_of(page)
     strict = open_store(immutable_ids=("customerid",), identity_priority=("email", "customerid"))
     for name, page in (*_refused(strict), *_beside(store)):
         ids[name] |= _ids_of(page)
@@ -164,6 +165,7 @@ def _observing(store: Store) -> Iterable[tuple[str, Page]]:
     yield "/inbox", visitor.get(newest)
     yield from _turning(visitor, newest)
     yield "/x-ray", visitor.get("/x-ray")
+    yield "/x-ray", store.browser().get("/x-ray")
     yield from _explaining(store)
     yield from _taking_in(store)
 
@@ -200,6 +202,19 @@ def _explaining(store: Store) -> Iterable[tuple[str, Page]]:
     answered = visitor.submit(person, "what-if-ask", previous_mpid=number)
     yield "/profiles/<mpid>", answered
     yield "/profiles/<mpid>", visitor.submit(person, "what-if-ask", previous_mpid="x")
+    mistaken = {"mpid": "x", "type": "nose", "old_value": "\x00", "new_value": "\x00"}
+    for page in (person, visitor.get("/profiles")):
+        wrong_modify = visitor.submit(page, "what-if-modify-ask", **mistaken)
+        yield "/profiles/<mpid>" if page is person else "/profiles", wrong_modify
+    former = _identify(visitor, other="a", ios_idfv="kiosk")
+    for _ in range(2):
+        _identify(visitor, other="a")
+    change = {"identity_type": "other", "old_value": "a", "new_value": "z"}
+    _call(visitor, f"{former}/modify", identity_changes=[change])
+    store.clock.forward(seconds=1)
+    _call(visitor, "logout", known_identities={"ios_idfv": "kiosk"})
+    yield "/profiles", visitor.get("/profiles?q=a")
+    yield "/profiles/<mpid>", visitor.get(f"/profiles/{former}")
     yield "/profiles", visitor.get("/profiles")
     yield "/profiles", visitor.submit(visitor.get("/profiles"), "what-if-ask", action="fly")
     yield "/profiles", visitor.get("/profiles?action=search&type=email&value=x")
@@ -218,17 +233,20 @@ def _taking_in(store: Store) -> Iterable[tuple[str, Page]]:
     yield "/intake", visitor.get("/intake")
     for number in range(26):
         visitor.open("/webevents/v3/JS/demo-web-key/events", method="POST", data=f"no {number}")
+    for _ in range(2):
+        faulty = '{"events": [{"event_type": "dance"}, {"event_type": "fly"}]}'
+        visitor.open("/webevents/v3/JS/demo-web-key/events", method="POST", data=faulty)
     yield "/intake", visitor.get("/intake")
 
 
-def _linked(linking: Store) -> Page:
-    """A customer who was somebody else before, as the service tells it."""
+def _linked(linking: Store) -> Iterable[Page]:
+    """A customer who was somebody else before, as the service tells it, and that somebody."""
     visitor = linking.browser()
-    visitor.get("/")
+    source = mpid(visitor.get("/"))
     linking.clock.forward(seconds=1)
     number = mpid(sign_up(visitor, email="linked@example.com"))
     linking.parts.background.do_round()
-    return visitor.get(f"/profiles/{number}")
+    return visitor.get(f"/profiles/{number}"), visitor.get(f"/profiles/{source}")
 
 
 def _refused(strict: Store) -> Iterable[tuple[str, Page]]:
@@ -261,6 +279,7 @@ def _beside(store: Store) -> Iterable[tuple[str, Page]]:
     yield "/workspaces/<name>", visitor.get(one.one("workspace-show-secret")["href"])
     yield "/workspaces/<name>/remove", visitor.get(one.one("workspace-remove")["href"])
     yield "/profiles", visitor.get("/profiles?workspace=w-1")
+    yield "/intake", visitor.get("/intake?workspace=w-1")
 
 
 def _connecting(store: Store, receiver: Receiver) -> Iterable[tuple[str, Page]]:
@@ -363,14 +382,17 @@ def _setting(store: Store, visitor: Browser) -> Iterable[tuple[str, Page]]:
 
 
 def _identify(visitor: Browser, *, previous_mpid: str | None = None, **identities: str) -> str:
-    body = {
-        "environment": "development",
-        "known_identities": identities,
-        "previous_mpid": previous_mpid,
-    }
+    asked = {"known_identities": identities, "previous_mpid": previous_mpid}
+    return str(_call(visitor, "identify", **asked)["mpid"])
+
+
+def _call(visitor: Browser, action: str, **asked: Any) -> dict[str, Any]:
+    body = {"environment": "development", **asked}
     headers = {"x-mp-key": "demo-web-key"}
-    page = visitor.open("/identity/v1/identify", method="POST", json=body, headers=headers)
-    return str(page.response.get_json()["mpid"])
+    page = visitor.open(f"/identity/v1/{action}", method="POST", json=body, headers=headers)
+    assert page.status == 200, page.html
+    answer: dict[str, Any] = page.response.get_json()
+    return answer
 
 
 def _post_to_inbox(store: Store, visitor: Browser, *, times: int) -> None:

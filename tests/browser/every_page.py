@@ -239,7 +239,7 @@ def explaining(shopper: Shopper) -> Iterator[str]:
     yield "profile, known"
     shopper.open(f"/profiles/{shopper.mpid}")
     yield "profile, anonymous"
-    shopper.see("what-if").locator("summary").click()
+    shopper.see("what-if").locator("summary").first.click()
     shopper.see("what-if-value").nth(1).fill(TOO_LONG_WORD)
     shopper.press("what-if-ask")
     yield "profile, a question answered"
@@ -247,6 +247,13 @@ def explaining(shopper: Shopper) -> Iterator[str]:
     shopper.see("what-if-previous-mpid").fill(TOO_LONG_WORD)
     shopper.press("what-if-ask")
     yield "profile, a question with mistakes"
+    question = f"action=modify&mpid={anonymous}&type=email&old_value=x&new_value={TOO_LONG_WORD}"
+    shopper.open(f"/profiles/{anonymous}?{question}")
+    yield "profile, a question about a modify"
+    shopper.open("/profiles?kind=known&action=modify&mpid=x&type=nose&new_value=%00")
+    yield "profiles of one kind, a question about a modify with mistakes"
+    shopper.open(f"/profiles?q={TOO_LONG_WORD[:60].lower()}%40example.com")
+    yield "profiles, who had it before"
     shopper.open("/profiles?action=search&type=email&value=nobody%40example.com")
     yield "profiles, a search that would find nobody"
 

@@ -54,7 +54,8 @@ def test_a_profile_tells_how_somebody_became_known_and_changed(observer: Shopper
     expect(observer.see("profile-event").filter(has_text="view_detail")).to_have_count(1)
 
     observer.open("/profiles?q=lise%40example.com")
-    expect(observer.see("profiles-empty")).to_contain_text("Nobody carries exactly this.")
+    expect(observer.see("profiles-empty")).to_contain_text("Nobody carries exactly this now.")
+    expect(observer.see("former-row")).to_have_attribute("data-mpid", mpid)
 
 
 def test_the_history_leads_from_person_to_person(observer: Shopper) -> None:
@@ -86,7 +87,7 @@ def test_a_question_about_a_strangers_device_is_answered_and_changes_nothing(
 
     observer.open("/profiles")
     before = [count.inner_text() for count in observer.see("profile-count").all()]
-    observer.see("what-if").locator("summary").click()
+    observer.see("what-if").locator("summary").first.click()
     observer.page.get_by_label("Type of identity 1").select_option("device_application_stamp")
     observer.page.get_by_label("Value of identity 1").fill(stamp)
     observer.press("what-if-ask")
@@ -102,6 +103,17 @@ def test_a_question_about_a_strangers_device_is_answered_and_changes_nothing(
     observer.press("what-if-ask")
     expect(answer).to_have_attribute("data-mpid", known)
     expect(observer.page).to_have_url(re.compile(r"type=email&value=wu%40example\.com"))
+
+
+def test_on_a_phone_the_answer_to_a_question_is_in_view(observer: Shopper) -> None:
+    observer.enter()
+    observer.page.set_viewport_size({"width": 390, "height": 800})
+    for path in ("/profiles", f"/profiles/{observer.mpid}"):
+        observer.open(path)
+        observer.see("what-if").locator("summary").first.click()
+        observer.see("what-if-value").first.fill("C-1")
+        observer.press("what-if-ask")
+        expect(observer.see("what-if-answer").get_by_role("heading").first).to_be_in_viewport()
 
 
 def test_the_bar_leads_to_the_profile(observer: Shopper) -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+from higgs_shop.workspaces import add_workspace, new_workspace
 from tests.api.browsing import Browser
 from tests.api.conftest import Store
 from tests.api.intake.conftest import Sender, batch, event
@@ -72,4 +73,43 @@ def test_a_profile_tells_events_of_clients_from_the_shops_own(
     assert (crash["data-delivery"], crash["data-channel"]) == ("waiting", "javascript")
     assert "Sent by a client (Web SDK), taken in by higgs_shop/intake/web_sdk.py:" in crash.text
     assert "Application event" in started.text
-    assert "Kept only" in kept.text
+    assert "Kept, not sent" in kept.text
+
+
+def test_a_bad_body_that_comes_again_is_counted_with_its_last_way_in(
+    store: Store, visitor: Browser
+) -> None:
+    wrong = {**batch(), "events": [{"event_type": "dance"}, {"event_type": "fly"}]}
+    body = json.dumps(wrong, separators=(",", ":")).encode()
+    sender = Sender(store.app.test_client(use_cookies=False))
+    sender.upload(body, UPLOADS)
+    assert not visitor.get("/intake").has("quarantine-again")
+    sender.upload(body, UPLOADS)
+    store.clock.forward(minutes=2)
+    headers = {"Authorization": "Basic ZGVtby13ZWIta2V5OmRlbW8td2ViLXNlY3JldA=="}
+    sender.post([wrong], "/s2s/v2/bulkevents", headers)
+
+    page = visitor.get("/intake")
+
+    again = page.all("quarantine-again")
+    assert [row["data-times"] for row in again] == ["3"]
+    assert "server to server" in again[0].text
+    assert page.all("quarantine-more-faults")[0].text == "and 1 more fault"
+
+
+def test_each_workspace_has_a_quarantine_of_its_own(store: Store, visitor: Browser) -> None:
+    with store.parts.database.write() as connection:
+        add_workspace(
+            connection, new_workspace({"id": "kiosk", "api_key": "kiosk-key"}), store.clock()
+        )
+    sender = Sender(store.app.test_client(use_cookies=False))
+    sender.upload(
+        {**batch(), "events": [{"event_type": "dance"}]}, "/webevents/v3/JS/kiosk-key/events"
+    )
+    assert visitor.get("/intake").has("quarantine-empty")
+    link = visitor.get("/workspaces/kiosk").one("workspace-look-at-intake")["href"]
+    page = visitor.get(link)
+    assert len(page.all("quarantined-batch")) == 1
+    assert "kiosk-key" in page.text("intake-web-address")
+    assert page.text("in-workspace") == "kiosk"
+    assert visitor.get("/intake?workspace=nowhere").status == 404
