@@ -36,6 +36,8 @@ def copy_events(
             "end": end_ms,
             "stamp": device_stamp,
         },
+        # Without this option SQLAlchemy may say -1 of an insert on PostgreSQL.
+        execution_options={"preserve_rowcount": True},
     )
     return copied.rowcount
 

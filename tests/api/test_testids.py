@@ -199,6 +199,7 @@ def _explaining(store: Store) -> Iterable[tuple[str, Page]]:
         _identify(visitor, previous_mpid=number, device_application_stamp=f"stamp-{stamp}")
     person = visitor.get(f"/profiles/{number}")
     yield "/profiles/<mpid>", person
+    yield "/profiles", visitor.get(f"/profiles?q={number}")
     answered = visitor.submit(person, "what-if-ask", previous_mpid=number)
     yield "/profiles/<mpid>", answered
     yield "/profiles/<mpid>", visitor.submit(person, "what-if-ask", previous_mpid="x")

@@ -91,7 +91,9 @@ class TestSources:
 
     @pytest.fixture
     def store(self, open_store: OpenStore, database_url: str) -> Store:
-        return open_store(database_url=database_url, identity_strategy="profile_link")
+        return open_store(
+            database_url=database_url, identity_strategy="profile_link", alias_delay_seconds=60
+        )
 
     def test_without_an_alias_nothing_is_said_to_be_carried_over(
         self, store: Store, visitor: Browser
@@ -108,9 +110,11 @@ class TestSources:
     def test_both_say_how_much_was_carried_over(self, store: Store, visitor: Browser) -> None:
         anonymous = mpid(visitor.get("/"))
         number = mpid(sign_up(visitor))
+        store.parts.background.do_round()
         waiting = visitor.get(f"/profiles/{number}").one("profile-source")
         assert waiting["data-state"] == "waiting"
         before = sum(str(event.mpid) == anonymous for event in store.events())
+        store.clock.forward(minutes=2)
         store.parts.background.do_round()
         for path, testid in ((number, "profile-source"), (anonymous, "profile-is-source-of")):
             link = visitor.get(f"/profiles/{path}").one(testid)
@@ -120,6 +124,8 @@ class TestSources:
     def test_an_alias_is_one_sentence(self, store: Store, visitor: Browser) -> None:
         anonymous = mpid(visitor.get("/"))
         number = mpid(sign_up(visitor))
+        store.parts.background.do_round()
+        store.clock.forward(minutes=2)
         store.parts.background.do_round()
         for path in (anonymous, number):
             page = visitor.get(f"/profiles/{path}")
