@@ -40,7 +40,7 @@ from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.networks import Reach
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import ensure_main_output, every_output, list_outputs
+from higgs_shop.outputs import ensure_main_output, list_outputs
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tracker import Gatherer, Tracker
@@ -114,9 +114,9 @@ class Parts:
         ]
 
     def verify_signature(self, headers: Any, body: bytes, now_ms: int) -> Any:
-        """Check a request to the inbox against every secret that signs what the store posts there."""
+        """Check a request to the inbox against the secrets of the outputs that post there."""
         with self.database.read() as connection:
-            found = every_output(connection)
+            found = list_outputs(connection, self.workspace_id)
         own = [
             secret
             for output in found

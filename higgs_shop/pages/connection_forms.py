@@ -99,7 +99,11 @@ class _MomentField(Field):
             self.data = round(aware.timestamp() * 1_000)
 
     def _value(self) -> str:
-        return str(self.raw_data[0]) if self.raw_data else ""
+        # As browsers want it, and nothing that cannot be read: they would complain.
+        if self.data is None:
+            return ""
+        moment = datetime.fromtimestamp(self.data / 1_000, UTC)
+        return moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
 class _NumberField(Field):

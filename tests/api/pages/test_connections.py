@@ -614,7 +614,7 @@ class TestAnotherWorkspace:
     def test_its_outputs_are_its_own(self, store: Store, visitor: Browser) -> None:
         visitor.submit(visitor.get("/workspaces"), "workspace-add", id="kiosk")
         page = visitor.get("/connections?workspace=kiosk")
-        assert page.has("connections-empty")
+        assert [card["data-connection"] for card in page.all("connection")] == ["webhook"]
         page = visitor.follow(visitor.submit(page, "connection-add", name="theirs"))
         assert page.path == "/connections/theirs?workspace=kiosk"
         assert page.has("connection-new-secret")
