@@ -9,6 +9,7 @@ from rich.table import Table
 
 from benchmarks import (
     clean_clone,
+    delivery,
     durability,
     first_page,
     identity,
@@ -30,6 +31,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], list[Row]]]] = {
     "first_page": first_page.rows,
     "running_store": running_store.rows,
     "trouble": trouble.rows,
+    "delivery": delivery.rows,
     "durability": durability.rows,
 }
 
@@ -44,6 +46,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], list[Row]]]] = {
 @click.option(
     "--profiles", default=Size.profiles, show_default=True, help="Whom a full store knows."
 )
+@click.option("--events", default=Size.events, show_default=True, help="Delivered in a row.")
 @click.option("--clean-clone", "with_clean_clone", is_flag=True, help="Also install from nothing.")
 def main(names: tuple[str, ...], with_clean_clone: bool, **size: int) -> None:
     """Measure the store, and print what was found beside what is wanted.

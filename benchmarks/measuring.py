@@ -31,13 +31,15 @@ class Size:
         requests: timed requests a side, after a tenth as many to warm up.
         page_views: how long the store is used before its memory is looked at.
         starts: how often the store is started.
-        profiles: how many people a full store knows.
+        profiles: how many people a full store knows, and how many messages a full outbox holds.
+        events: how long a backlog is delivered, to see what it does to memory.
     """
 
     requests: int = 500
     page_views: int = 10_000
     starts: int = 5
     profiles: int = 1_000_000
+    events: int = 100_000
 
     @property
     def warm_up(self) -> int:

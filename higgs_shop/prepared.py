@@ -17,7 +17,7 @@ _Convert = Callable[[Any], Any]
 
 
 class Prepared:
-    """A statement for which every value is given by name, and whose lists do not vary in length.
+    """A statement whose values are given by name, or fixed in it, and whose lists do not vary in length.
 
     Args:
         statement: an insert is for all columns of its table but a number that the database gives.
@@ -102,10 +102,13 @@ class _Compiled:
 
     sql: str
     given: Sequence[tuple[str, _Convert | None]]
+    fixed: _Values
     is_positional: bool
     read_as: Sequence[tuple[int, _Convert]]
 
     def parameters(self, values: _Values) -> Any:
+        if self.fixed:
+            values = {**self.fixed, **values}
         parameters = [
             values[name] if convert is None else convert(values[name])
             for name, convert in self.given
@@ -135,6 +138,11 @@ def _compile(statement: Any, dialect: Dialect) -> _Compiled:
     read_as = [(place, of.result_processor(dialect, None)) for place, of in enumerate(selected)]
     return _Compiled(
         sql=str(compiled),
+        fixed={
+            name: bound.effective_value
+            for name, bound in compiled.binds.items()
+            if not bound.required and bound.effective_value is not None
+        },
         given=[(name, given[name]) for name in compiled.positiontup or given],
         is_positional=compiled.positiontup is not None,
         read_as=[(place, convert) for place, convert in read_as if convert is not None],

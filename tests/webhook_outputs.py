@@ -1,8 +1,11 @@
 """Outputs for tests that have no whole store around them."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+from higgs_shop import outbox
 from higgs_shop.database import Database
+from higgs_shop.outbox import Attempt, Claim
 from higgs_shop.outputs import (
     MAIN_OUTPUT,
     Output,
@@ -37,6 +40,18 @@ def an_output(
         output = find_output(connection, DEFAULT_WORKSPACE, name)
     assert output is not None
     return output
+
+
+def claim_due(database: Database, **options: Any) -> Claim | None:
+    """`outbox.claim_due` in a transaction of its own."""
+    with database.write() as connection:
+        return outbox.claim_due(connection, **options)
+
+
+def record(database: Database, claim: Claim, attempts: Sequence[Attempt], **options: Any) -> bool:
+    """`outbox.record` in a transaction of its own."""
+    with database.write() as connection:
+        return outbox.record(connection, claim, attempts, **options)
 
 
 _WORKSPACE: Final = {

@@ -156,7 +156,7 @@ def _insert_with_events(
 
 
 def claim_due(
-    database: Database,
+    connection: Connection,
     *,
     clock: LeaseClock,
     lease_ms: int,
@@ -167,40 +167,36 @@ def claim_due(
     """Lease the mailbox that has been due for longest, and read its first waiting messages.
 
     Args:
+        connection: of a write transaction.
         clock: see LeaseClock.
         after_output: the outputs take turns: the first behind this one that has something due, and
             runs, or else the first.
     Returns: None when no mailbox is due, or all that are due are leased. A lease that ran out counts as
         given back: whoever held it may have sent without recording, so the same bytes go out again.
-    Raises: DatabaseBusy.
     """
-    with database.write() as connection:
-        now_ms = clock(connection)
-        found = [
-            stored_output(row) for row in connection.execute(_outputs_with_due, {"now_ms": now_ms})
-        ]
-        for output in sorted(found, key=lambda each: (each.id <= after_output, each.id)):
-            mailbox = connection.execute(
-                _select_due, {"of_output": output.id, "now_ms": now_ms}
-            ).one_or_none()
-            if mailbox is not None:
-                token, until_ms = new_token(), now_ms + lease_ms
-                key = MailboxKey(output.workspace_id, output.id, mailbox.mpid).bound()
-                connection.execute(_lease, key | {"lease_token": token, "lease_until_ms": until_ms})
-                waiting = connection.execute(_select_waiting, key | {"most": most})
-                return Claim(
-                    output=output,
-                    mpid=mailbox.mpid,
-                    token=token,
-                    until_ms=until_ms,
-                    delivered_sequence=mailbox.delivered_sequence,
-                    messages=tuple(Message(**row) for row in waiting.mappings()),
-                )
-        return None
+    now_ms = clock(connection)
+    found = [stored_output(row) for row in _outputs_with_due.rows(connection, {"now_ms": now_ms})]
+    for output in sorted(found, key=lambda each: (each.id <= after_output, each.id)):
+        due = _select_due.rows(connection, {"of_output": output.id, "now_ms": now_ms})
+        for mpid, delivered_sequence in due:
+            token, until_ms = new_token(), now_ms + lease_ms
+            key = MailboxKey(output.workspace_id, output.id, mpid).bound()
+            _lease.write(connection, key | {"new_token": token, "new_until_ms": until_ms})
+            return Claim(
+                output=output,
+                mpid=mpid,
+                token=token,
+                until_ms=until_ms,
+                delivered_sequence=delivered_sequence,
+                messages=tuple(
+                    Message(*row) for row in _select_waiting.rows(connection, key | {"most": most})
+                ),
+            )
+    return None
 
 
 def record(
-    database: Database,
+    connection: Connection,
     claim: Claim,
     attempts: Sequence[Attempt],
     *,
@@ -208,38 +204,37 @@ def record(
     keeps_lease: bool = False,
     pause_because: str | None = None,
 ) -> bool:
-    """Store how the sending went, and give the lease back: all of it in one transaction, or nothing.
+    """Store how the sending went, and give the lease back.
 
     The mailbox is due again when its first waiting message is, but not before now: so it queues
     behind the others that are due, and a person with a long backlog holds up nobody.
 
     Args:
+        connection: of a write transaction.
         attempts: those that are not stored yet.
         keeps_lease: for a sender that goes on: the mailbox stays its own until the lease runs out.
         pause_because: pauses the output, for this reason.
     Returns: False, with nothing stored, when the lease ran out and somebody else took the mailbox.
-    Raises: DatabaseBusy.
     """
     key = MailboxKey(claim.output.workspace_id, claim.output.id, claim.mpid).bound()
     sequences = {message.id: message.sequence for message in claim.messages}
     delivered = [sequences[each.message_id] for each in attempts if each.state == "delivered"]
-    with database.write() as connection:
-        # First, since it locks the mailbox on PostgreSQL: whoever enqueues now waits until the end.
-        held = (_advance if keeps_lease else _release).write(
-            connection,
-            key | {"held_token": claim.token, "delivered": max(delivered, default=0)},
-        )
-        if held == 0:
-            return False
-        now_ms = clock(connection)
-        if attempts:
-            _insert_attempt.write(connection, *(_attempt_row(claim, each) for each in attempts))
-            _update_message.write(connection, *(_message_update(each, now_ms) for each in attempts))
-        if not keeps_lease:
-            connection.execute(_set_due, key | {"now_ms": now_ms})
-        if pause_because is not None:
-            pause_output(connection, claim.output.id, pause_because, now_ms)
-        return True
+    # First, since it locks the mailbox on PostgreSQL: whoever enqueues now waits until the end.
+    held = (_advance if keeps_lease else _release).write(
+        connection,
+        key | {"held_token": claim.token, "delivered": max(delivered, default=0)},
+    )
+    if held == 0:
+        return False
+    now_ms = clock(connection)
+    if attempts:
+        _insert_attempt.write(connection, *(_attempt_row(claim, each) for each in attempts))
+        _update_message.write(connection, *(_message_update(each, now_ms) for each in attempts))
+    if not keeps_lease:
+        _set_due.write(connection, key | {"now_ms": now_ms})
+    if pause_because is not None:
+        pause_output(connection, claim.output.id, pause_because, now_ms)
+    return True
 
 
 def hold_mailbox(connection: Connection, key: MailboxKey) -> bool:
@@ -266,7 +261,7 @@ def set_due(connection: Connection, keys: Sequence[MailboxKey], now_ms: int) -> 
         keys: one at least.
         now_ms: by the clock that leases are dated by.
     """
-    connection.execute(_set_due, [key.bound() | {"now_ms": now_ms} for key in keys])
+    _set_due.write(connection, *(key.bound() | {"now_ms": now_ms} for key in keys))
 
 
 def database_time(connection: Connection) -> int:
@@ -402,13 +397,16 @@ _is_due: Final = (
     or_(mailboxes.c.lease_until_ms.is_(None), mailboxes.c.lease_until_ms <= _now_ms),
 )
 
-_outputs_with_due: Final = select(*STORED).where(
-    outputs.c.state == "running",
-    exists().where(mailboxes.c.output_id == outputs.c.id, *_is_due),
+# What each message costs is Prepared: see prepared.py.
+_outputs_with_due: Final = Prepared(
+    select(*STORED).where(
+        outputs.c.state == "running",
+        exists().where(mailboxes.c.output_id == outputs.c.id, *_is_due),
+    )
 )
 
 # On SQLite there is no SKIP LOCKED, and no need: the write transaction keeps everybody else out.
-_select_due: Final = (
+_select_due: Final = Prepared(
     select(mailboxes.c.mpid, mailboxes.c.delivered_sequence)
     .where(mailboxes.c.output_id == bindparam("of_output"), *_is_due)
     .order_by(mailboxes.c.due_at_ms)
@@ -416,7 +414,11 @@ _select_due: Final = (
     .with_for_update(skip_locked=True)
 )
 
-_lease: Final = update(mailboxes).where(*_this_mailbox)
+_lease: Final = Prepared(
+    update(mailboxes)
+    .where(*_this_mailbox)
+    .values(lease_token=bindparam("new_token"), lease_until_ms=bindparam("new_until_ms"))
+)
 
 _recording: Final = (
     update(mailboxes)
@@ -429,7 +431,6 @@ _recording: Final = (
     )
 )
 
-# Prepared, as all that each message costs: see prepared.py.
 _advance: Final = Prepared(_recording)
 _release: Final = Prepared(_recording.values(lease_token=null(), lease_until_ms=null()))
 
@@ -449,7 +450,7 @@ _waiting_of_mailbox: Final = (
     IS_WAITING,
 )
 
-_select_waiting: Final = (
+_select_waiting: Final = Prepared(
     select(
         messages.c.id,
         messages.c.workspace_id,
@@ -482,7 +483,7 @@ _first_due_ms: Final = (
     .scalar_subquery()
 )
 
-_set_due: Final = (
+_set_due: Final = Prepared(
     update(mailboxes)
     .where(*_this_mailbox)
     # Null when nothing waits: no comparison with null holds, so that the other branch gives it on.

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database, DatabaseBusy
+from higgs_shop.group_commit import GroupCommit
 from higgs_shop.outbox import Attempt, Claim, LeaseClock, Message, State, claim_due, record
 from higgs_shop.outgoing_http import Answer, OutgoingError, OutgoingHttp
 from higgs_shop.outputs import Output
@@ -91,6 +93,7 @@ class Sender:
             raise ValueError("a schedule has at least one attempt")
         sign(secrets, webhook_id="", timestamp_seconds=0, body=b"")
         self._database = database
+        self._commits = GroupCommit(database)
         self._http = http
         self._clock = clock
         self._lease_clock: LeaseClock = lease_clock or (lambda _: clock())
@@ -118,11 +121,13 @@ class Sender:
             empty when nothing is due. A refused or silent receiver is an outcome, not an error.
         Raises: DatabaseError and SQLAlchemy's errors, when claiming or recording is impossible.
         """
-        claim = claim_due(
-            self._database,
-            clock=self._lease_clock,
-            lease_ms=self._lease_ms,
-            after_output=self._last_output,
+        claim = self._commits.run(
+            partial(
+                claim_due,
+                clock=self._lease_clock,
+                lease_ms=self._lease_ms,
+                after_output=self._last_output,
+            )
         )
         if claim is None:
             return []
@@ -247,13 +252,15 @@ class Sender:
 
     def _record_once(self, claim: Claim, attempts: Sequence[Attempt], goes_on: bool) -> bool:
         is_gone = any(attempt.status_code == GONE for attempt in attempts)
-        is_recorded = record(
-            self._database,
-            claim,
-            attempts,
-            clock=self._lease_clock,
-            keeps_lease=goes_on,
-            pause_because=_GONE_REASON if is_gone else None,
+        is_recorded = self._commits.run(
+            lambda connection: record(
+                connection,
+                claim,
+                attempts,
+                clock=self._lease_clock,
+                keeps_lease=goes_on,
+                pause_because=_GONE_REASON if is_gone else None,
+            )
         )
         if not is_recorded:
             return False

@@ -13,7 +13,7 @@ from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.outputs import Output, find_output, resume_output
 from higgs_shop.webhook_output import GAP_HEADER, Sender
 from tests.api.test_delivery import FakeClock, body, sequences
-from tests.network_faults import Received, Receiver, Reply
+from tests.network_faults import THIS_MACHINE, Received, Receiver, Reply
 from tests.webhook_outputs import an_output
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -35,7 +35,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def sender(database: Database, clock: FakeClock) -> Iterator[Sender]:
     """With the usual schedule, and waits exactly as planned."""
-    with OutgoingHttp(deadline_seconds=5, max_answer_bytes=65_536) as http:
+    with OutgoingHttp(deadline_seconds=5, max_answer_bytes=65_536, reach=THIS_MACHINE) as http:
         yield Sender(
             database,
             http,

@@ -21,6 +21,7 @@ from higgs_shop.migrations import upgrade
 from higgs_shop.outbox import Draft
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.webhook_output import Delivery, Sender
+from tests import webhook_outputs
 from tests.faults.result import Result
 from tests.webhook_outputs import NOW_MS, an_output
 
@@ -111,7 +112,7 @@ def step(
             for mpid in chance.choices(_PEOPLE, k=events_each):
                 _enqueue(database, output_id, mpid, times.clock())
                 waits.begin(mpid)
-            outbox.claim_due(database, clock=lambda _: times.clock(), lease_ms=_LEASE_MS)
+            webhook_outputs.claim_due(database, clock=lambda _: times.clock(), lease_ms=_LEASE_MS)
             _let_pass(chance.randrange(_TICKS_BETWEEN_STEPS), times, sender, waits)
             times.set_forward_ms += step_ms
         receiver.is_well = True

@@ -10,6 +10,7 @@ from higgs_shop.database import Database
 from higgs_shop.outbox import Attempt, Claim, Draft, Message
 from higgs_shop.outputs import Output
 from higgs_shop.tables import messages
+from tests import webhook_outputs
 from tests.webhook_outputs import an_output
 
 NOW_MS: Final = 1_700_000_000_000
@@ -57,7 +58,7 @@ def fill(database: Database, *mpids: int, now_ms: int = NOW_MS) -> list[Message]
 
 
 def claim(database: Database, *, now_ms: int = NOW_MS, most: int = 50) -> Claim | None:
-    return outbox.claim_due(database, clock=at(now_ms), lease_ms=LEASE_MS, most=most)
+    return webhook_outputs.claim_due(database, clock=at(now_ms), lease_ms=LEASE_MS, most=most)
 
 
 def must_claim(database: Database, *, now_ms: int = NOW_MS, most: int = 50) -> Claim:

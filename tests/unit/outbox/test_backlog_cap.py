@@ -4,10 +4,10 @@ import logging
 
 import pytest
 
-from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outbox import BacklogCap
 from higgs_shop.outputs import find_output, pause_output
+from tests import webhook_outputs
 from tests.unit.outbox.posting import ADA, BOB, NOW_MS, at, claim, delivered, fill
 from tests.webhook_outputs import an_output
 
@@ -37,7 +37,9 @@ def deliver(database: Database, most: int) -> None:
     for _ in range(most):
         claimed = claim(database, most=1)
         assert claimed is not None
-        outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS))
+        webhook_outputs.record(
+            database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS)
+        )
 
 
 def looked(database: Database, clock: Clock, most_waiting: int) -> int:

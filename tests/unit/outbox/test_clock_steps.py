@@ -5,6 +5,7 @@ import pytest
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outbox import ClockSteps, ReplayChoice
+from tests import webhook_outputs
 from tests.unit.outbox.posting import (
     ADA,
     BOB,
@@ -49,7 +50,7 @@ def steps(database: Database, clock: Clock) -> ClockSteps:
 def fail_once(database: Database, *, wait_ms: int, now_ms: int = NOW_MS) -> None:
     claimed = must_claim(database, now_ms=now_ms)
     attempts = [failed(claimed.messages[0], wait_ms=wait_ms)]
-    assert outbox.record(database, claimed, attempts, clock=at(now_ms))
+    assert webhook_outputs.record(database, claimed, attempts, clock=at(now_ms))
 
 
 def test_what_was_never_tried_is_due_at_once(
@@ -112,7 +113,9 @@ def test_a_replayed_message_is_due_at_once(
 ) -> None:
     fill(database, ADA)
     claimed = must_claim(database)
-    outbox.record(database, claimed, [failed(claimed.messages[0], wait_ms=None)], clock=at(NOW_MS))
+    webhook_outputs.record(
+        database, claimed, [failed(claimed.messages[0], wait_ms=None)], clock=at(NOW_MS)
+    )
     outbox.start_replay(database, an_output(database), ReplayChoice(), now_ms=NOW_MS)
     clock.now_ms = BACK_MS
 
@@ -142,7 +145,9 @@ def test_the_sender_that_holds_the_lease_can_still_record(
     clock.now_ms = BACK_MS
     steps.look()
 
-    assert outbox.record(database, sending, [delivered(sending.messages[0])], clock=at(BACK_MS))
+    assert webhook_outputs.record(
+        database, sending, [delivered(sending.messages[0])], clock=at(BACK_MS)
+    )
     assert claim(database, now_ms=NOW_MS + HOUR_MS) is None
 
 

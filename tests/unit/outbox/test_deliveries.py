@@ -10,6 +10,7 @@ from higgs_shop.database import Database
 from higgs_shop.outbox import Counts, Draft, ListedAttempt, ListedMessage, State
 from higgs_shop.outputs import Output
 from higgs_shop.tables import events
+from tests import webhook_outputs
 from tests.unit.outbox.posting import (
     ADA,
     BOB,
@@ -55,7 +56,7 @@ def of_each_state(database: Database) -> None:
     claimed = must_claim(database)
     first, second, _ = claimed.messages
     attempts = [delivered(first), failed(second, wait_ms=None)]
-    outbox.record(database, claimed, attempts, clock=at(NOW_MS))
+    webhook_outputs.record(database, claimed, attempts, clock=at(NOW_MS))
     fill(database, BOB, now_ms=NOW_MS + 5)
 
 
@@ -165,10 +166,12 @@ def test_one_message_is_shown_with_its_body_and_every_attempt(
 ) -> None:
     (message,) = fill(database, ADA)
     first = must_claim(database)
-    outbox.record(database, first, [failed(first.messages[0], wait_ms=0)], clock=at(NOW_MS))
+    webhook_outputs.record(
+        database, first, [failed(first.messages[0], wait_ms=0)], clock=at(NOW_MS)
+    )
     second = must_claim(database)
     answered = replace(delivered(second.messages[0]), answer="thank you")
-    outbox.record(database, second, [answered], clock=at(NOW_MS))
+    webhook_outputs.record(database, second, [answered], clock=at(NOW_MS))
 
     with database.read() as connection:
         found = outbox.get_message(connection, output, message.id)

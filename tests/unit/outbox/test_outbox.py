@@ -15,6 +15,7 @@ from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outbox import Attempt, Backlog, Draft, Message, MessageState
 from higgs_shop.tables import delivery_attempts, mailboxes, metadata
+from tests import webhook_outputs
 from tests.unit.outbox.posting import (
     ADA,
     BOB,
@@ -124,7 +125,7 @@ def test_a_writer_whose_clock_is_ahead_keeps_no_message_from_being_due(database:
         ahead_ms = outbox.database_time(connection) + 3_600_000
     fill(database, ADA, now_ms=ahead_ms)
 
-    due = outbox.claim_due(database, clock=outbox.database_time, lease_ms=LEASE_MS)
+    due = webhook_outputs.claim_due(database, clock=outbox.database_time, lease_ms=LEASE_MS)
 
     assert due is not None
 
@@ -170,7 +171,7 @@ def test_what_is_delivered_is_over_and_a_new_message_makes_the_mailbox_due_again
     claimed = must_claim(database)
     attempts = [delivered(each) for each in claimed.messages]
 
-    assert outbox.record(database, claimed, attempts, clock=at(NOW_MS + 7))
+    assert webhook_outputs.record(database, claimed, attempts, clock=at(NOW_MS + 7))
 
     assert claim(database, now_ms=NOW_MS + 10**9) is None
     fill(database, ADA, now_ms=NOW_MS + 10)
@@ -181,7 +182,7 @@ def test_what_failed_waits_for_its_time_and_all_behind_it_too(database: Database
     fill(database, ADA, ADA)
     claimed = must_claim(database)
 
-    outbox.record(
+    webhook_outputs.record(
         database,
         claimed,
         [failed(claimed.messages[0], wait_ms=5_000)],
@@ -198,7 +199,9 @@ def test_a_message_that_is_given_up_is_kept_and_the_next_ones_go_on(database: Da
     fill(database, ADA, ADA)
     claimed = must_claim(database)
 
-    outbox.record(database, claimed, [failed(claimed.messages[0], wait_ms=None)], clock=at(NOW_MS))
+    webhook_outputs.record(
+        database, claimed, [failed(claimed.messages[0], wait_ms=None)], clock=at(NOW_MS)
+    )
 
     assert [each.sequence for each in must_claim(database).messages] == [2]
     assert states(database, 1)[1].state == "dead"
@@ -212,7 +215,9 @@ def test_a_message_that_comes_while_its_mailbox_is_being_sent_is_due_afterwards(
     fill(database, ADA, now_ms=NOW_MS + 1)
 
     assert claim(database, now_ms=NOW_MS + 2) is None, "leased"
-    outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS + 3))
+    webhook_outputs.record(
+        database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS + 3)
+    )
 
     assert [each.sequence for each in must_claim(database, now_ms=NOW_MS + 3).messages] == [2]
 
@@ -221,7 +226,9 @@ def test_a_long_backlog_queues_behind_the_others_after_each_round(database: Data
     fill(database, ADA, ADA, ADA)
     fill(database, BOB, now_ms=NOW_MS + 1)
     claimed = must_claim(database, now_ms=NOW_MS + 2, most=1)
-    outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS + 2))
+    webhook_outputs.record(
+        database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS + 2)
+    )
 
     assert [must_claim(database, now_ms=NOW_MS + 2).mpid for _ in range(2)] == [BOB, ADA]
 
@@ -242,16 +249,18 @@ def test_a_sender_that_goes_on_keeps_its_lease_and_what_it_recorded(database: Da
     sender = must_claim(database)
     first, second = sender.messages
 
-    assert outbox.record(database, sender, [delivered(first)], clock=at(NOW_MS), keeps_lease=True)
+    assert webhook_outputs.record(
+        database, sender, [delivered(first)], clock=at(NOW_MS), keeps_lease=True
+    )
 
     assert claim(database) is None, "still leased"
     assert states(database, 1)[1].state == "delivered"
     again = must_claim(database, now_ms=sender.until_ms)
     assert again.messages == (second,), "as if the sender had died"
-    assert not outbox.record(
+    assert not webhook_outputs.record(
         database, sender, [delivered(second)], clock=at(NOW_MS), keeps_lease=True
     )
-    assert not outbox.record(database, sender, [], clock=at(NOW_MS))
+    assert not webhook_outputs.record(database, sender, [], clock=at(NOW_MS))
 
 
 def test_who_lost_the_lease_can_no_longer_record_or_reschedule(database: Database) -> None:
@@ -259,14 +268,16 @@ def test_who_lost_the_lease_can_no_longer_record_or_reschedule(database: Databas
     late = must_claim(database)
     holder = must_claim(database, now_ms=late.until_ms)
 
-    assert not outbox.record(
+    assert not webhook_outputs.record(
         database, late, [failed(late.messages[0], wait_ms=None)], clock=at(NOW_MS)
     )
     assert states(database, 1)[1].attempts == 0
     assert claim(database, now_ms=late.until_ms) is None, "still the holder's"
 
-    assert outbox.record(database, holder, [delivered(holder.messages[0])], clock=at(NOW_MS))
-    assert not outbox.record(database, late, [], clock=at(NOW_MS))
+    assert webhook_outputs.record(
+        database, holder, [delivered(holder.messages[0])], clock=at(NOW_MS)
+    )
+    assert not webhook_outputs.record(database, late, [], clock=at(NOW_MS))
     with database.read() as connection:
         assert len(connection.execute(select(delivery_attempts)).all()) == 1
 
@@ -275,7 +286,7 @@ def test_a_lease_that_ran_out_but_nobody_took_still_holds(database: Database) ->
     fill(database, ADA)
     slow = must_claim(database)
 
-    assert outbox.record(
+    assert webhook_outputs.record(
         database, slow, [delivered(slow.messages[0])], clock=at(slow.until_ms + 1_000)
     )
 
@@ -295,7 +306,7 @@ def test_a_claim_without_attempts_is_given_back_as_it_was(database: Database) ->
     fill(database, ADA)
     claimed = must_claim(database)
 
-    outbox.record(database, claimed, [], clock=at(NOW_MS))
+    webhook_outputs.record(database, claimed, [], clock=at(NOW_MS))
 
     assert must_claim(database).messages == claimed.messages
 
@@ -314,7 +325,7 @@ def test_a_mailbox_that_turns_out_empty_is_no_longer_due(database: Database) -> 
                 due_at_ms=NOW_MS,
             )
         )
-    outbox.record(database, must_claim(database), [], clock=at(NOW_MS))
+    webhook_outputs.record(database, must_claim(database), [], clock=at(NOW_MS))
 
     assert claim(database) is None
 
@@ -322,7 +333,7 @@ def test_a_mailbox_that_turns_out_empty_is_no_longer_due(database: Database) -> 
 def test_attempts_and_waits_survive_a_restart(database: Database, database_url: str) -> None:
     fill(database, ADA)
     claimed = must_claim(database)
-    outbox.record(
+    webhook_outputs.record(
         database,
         claimed,
         [failed(claimed.messages[0], wait_ms=5_000)],
@@ -363,7 +374,7 @@ def test_a_page_can_show_where_a_message_stands(
 ) -> None:
     (message,) = fill(database, ADA)
     if attempt:
-        outbox.record(database, must_claim(database), [attempt(message)], clock=at(NOW_MS))
+        webhook_outputs.record(database, must_claim(database), [attempt(message)], clock=at(NOW_MS))
 
     shown = states(database, 1, 2)
     assert list(shown) == [1], "event 2 has no message"
@@ -373,9 +384,11 @@ def test_a_page_can_show_where_a_message_stands(
 def test_every_attempt_is_kept(database: Database) -> None:
     fill(database, ADA)
     first = must_claim(database)
-    outbox.record(database, first, [failed(first.messages[0], wait_ms=0)], clock=at(NOW_MS))
+    webhook_outputs.record(
+        database, first, [failed(first.messages[0], wait_ms=0)], clock=at(NOW_MS)
+    )
     second = must_claim(database)
-    outbox.record(database, second, [delivered(second.messages[0])], clock=at(NOW_MS))
+    webhook_outputs.record(database, second, [delivered(second.messages[0])], clock=at(NOW_MS))
 
     with database.read() as connection:
         rows = connection.execute(
@@ -398,7 +411,7 @@ def test_the_backlog_counts_what_waits(database: Database) -> None:
     fill(database, ADA, ADA)
     fill(database, BOB, now_ms=NOW_MS - 9)
     claimed = must_claim(database)
-    outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS))
+    webhook_outputs.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS))
 
     with database.read() as connection:
         assert outbox.backlog(connection, "default") == Backlog(2, NOW_MS)
@@ -416,7 +429,7 @@ def test_nothing_in_the_loop_reads_a_whole_table(tmp_path: Path) -> None:
     event.listen(database.engine, "before_cursor_execute", remember)
     fill(database, ADA)
     claimed = must_claim(database)
-    outbox.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS))
+    webhook_outputs.record(database, claimed, [delivered(claimed.messages[0])], clock=at(NOW_MS))
     states(database, 1)
     with database.read() as connection:
         outbox.backlog(connection, "default")

@@ -13,6 +13,7 @@ from higgs_shop.database import Database
 from higgs_shop.outbox import Message, Progress, ReplayChoice
 from higgs_shop.outputs import NoSuchOutput, Output, remove_output
 from higgs_shop.tables import mailboxes, messages, replays
+from tests import webhook_outputs
 from tests.at_once import at_once
 from tests.unit.outbox.posting import (
     ADA,
@@ -54,7 +55,7 @@ def settle(
     while claimed := claim(database, now_ms=now_ms, most=1):
         settled += claimed.messages
         attempts = [outcome(message) for message in claimed.messages]
-        assert outbox.record(database, claimed, attempts, clock=at(now_ms))
+        assert webhook_outputs.record(database, claimed, attempts, clock=at(now_ms))
     return settled
 
 
@@ -117,10 +118,14 @@ def test_it_is_due_at_once_though_a_later_message_waits_for_its_retry(
 ) -> None:
     fill(database, ADA, ADA)
     first = must_claim(database, most=1)
-    outbox.record(database, first, [failed(first.messages[0], wait_ms=None)], clock=at(NOW_MS))
+    webhook_outputs.record(
+        database, first, [failed(first.messages[0], wait_ms=None)], clock=at(NOW_MS)
+    )
     second = must_claim(database, most=1)
     wait_ms = 24 * 3_600_000
-    outbox.record(database, second, [failed(second.messages[0], wait_ms=wait_ms)], clock=at(NOW_MS))
+    webhook_outputs.record(
+        database, second, [failed(second.messages[0], wait_ms=wait_ms)], clock=at(NOW_MS)
+    )
 
     replay(database, output)
 
@@ -181,7 +186,9 @@ def test_a_message_under_way_is_left_to_its_sender(database: Database, output: O
     assert replay(database, output).total == 1
 
     assert claim(database, now_ms=NOW_MS + 1) is None, "the mailbox is still the sender's"
-    assert outbox.record(database, sending, [delivered(sending.messages[0])], clock=at(NOW_MS + 1))
+    assert webhook_outputs.record(
+        database, sending, [delivered(sending.messages[0])], clock=at(NOW_MS + 1)
+    )
     assert numbers(deliver(database)) == [(ADA, 1)]
 
 
@@ -302,8 +309,10 @@ def test_progress_counts_what_became_of_each(database: Database, output: Output)
     give_up(database)
     started = replay(database, output)
     first, second = (must_claim(database, now_ms=LATER_MS) for _ in range(2))
-    outbox.record(database, first, [delivered(first.messages[0])], clock=at(LATER_MS))
-    outbox.record(database, second, [failed(second.messages[0], wait_ms=None)], clock=at(LATER_MS))
+    webhook_outputs.record(database, first, [delivered(first.messages[0])], clock=at(LATER_MS))
+    webhook_outputs.record(
+        database, second, [failed(second.messages[0], wait_ms=None)], clock=at(LATER_MS)
+    )
 
     assert progress(database, output, started.id) == Progress(
         total=3, delivered=1, dead=1, waiting=1

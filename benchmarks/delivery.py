@@ -1,0 +1,223 @@
+"""What delivering costs: beside a loop that only sends, with a slow receiver, and with a long backlog."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import httpx
+from sqlalchemy import func, literal_column, select
+
+from benchmarks import outbox_filling
+from benchmarks.measuring import Row, Size, at_least, at_most, medians, wall_seconds
+from benchmarks.stores import PROJECT, Running, Store, receiver, store
+from higgs_shop import outbox
+from higgs_shop.database import Database
+from higgs_shop.outputs import OutputSettings, change_output, list_outputs
+from higgs_shop.settings import Settings
+from higgs_shop.tables import messages
+from higgs_shop.webhook_output import Forwarder
+from higgs_shop.wiring import wire
+
+_SENDERS: Final = 4
+_MANY_SENDERS: Final = 8
+_SPEED_GOAL: Final = 0.8
+_OVERLAP_GOAL: Final = 5.0
+_ENQUEUE_GOAL_MS: Final = 0.3
+_CLAIM_GOAL_MS: Final = 20.0
+_DRAIN_GOAL_MB: Final = 30.0
+_LEASE_MS: Final = 30_000
+_EVENTS_OF_A_PAGE: Final = 2
+
+
+def rows(size: Size) -> list[Row]:
+    """Everything about delivery."""
+    return [*_speed(size), _overlap(size), _enqueueing(size), _claiming(size), _draining(size)]
+
+
+def _speed(size: Size) -> list[Row]:
+    """Events a second, each durably marked, beside as many threads that post the same bytes."""
+    count = size.requests * 2
+    found = []
+    for people, said in ((count, "a person each"), (_SENDERS * 5, "twenty people")):
+        with receiver() as url:
+            durable = _delivered_per_second(url, count, people, senders=_SENDERS)
+            plain = _posted_per_second(url, count, threads=_SENDERS)
+        found.append(
+            at_least(
+                f"delivered events ÷ a bare httpx loop, a second, {said}",
+                durable / plain,
+                _SPEED_GOAL,
+                note=f"{durable:.0f}/s ÷ {plain:.0f}/s, {_SENDERS} at a time",
+            )
+        )
+    return found
+
+
+def _overlap(size: Size) -> Row:
+    """A receiver that takes ten milliseconds: eight senders beside one."""
+    count = max(_MANY_SENDERS, size.requests // 2)
+    with receiver("slow") as url:
+        one = _delivered_per_second(url, count, count, senders=1)
+        eight = _delivered_per_second(url, count, count, senders=_MANY_SENDERS)
+    return at_least(
+        "delivered events to a receiver of 10 ms, 8 senders ÷ 1",
+        eight / one,
+        _OVERLAP_GOAL,
+        note=f"{eight:.0f}/s ÷ {one:.0f}/s",
+    )
+
+
+def _enqueueing(size: Size) -> Row:
+    """A tracked page whose output takes its events, beside one whose output is switched off."""
+    with ExitStack() as stack:
+        on, off = (stack.enter_context(store()) for _ in range(2))
+        _switch_off(off)
+        seconds = medians([on.visitor().look, off.visitor().look], size, wall_seconds)
+    each_ms = (seconds[0] - seconds[1]) * 1_000 / _EVENTS_OF_A_PAGE
+    return at_most(
+        "enqueueing an event, over a page whose output is off",
+        max(0.0, each_ms),
+        _ENQUEUE_GOAL_MS,
+        unit=" ms",
+    )
+
+
+def _claiming(size: Size) -> Row:
+    """Leasing the next mailbox, with as many messages waiting as a full store knows people."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        database = _filled(Path(folder), size.profiles, people=max(1, size.profiles // 50))
+        taken_ms = []
+        for _ in range(min(size.requests, max(1, size.profiles // 50))):
+            started = time.perf_counter()
+            with database.write() as connection:
+                claim = outbox.claim_due(connection, clock=_now, lease_ms=_LEASE_MS)
+            taken_ms.append((time.perf_counter() - started) * 1_000)
+            if claim is None:
+                raise RuntimeError("nothing was due")
+            with database.write() as connection:
+                outbox.record(connection, claim, [], clock=_now)
+        database.close()
+    taken_ms.sort()
+    return at_most(
+        f"claiming a mailbox among {size.profiles:,} waiting messages, 95th percentile",
+        taken_ms[len(taken_ms) * 95 // 100],
+        _CLAIM_GOAL_MS,
+        unit=" ms",
+        note=f"median {statistics.median(taken_ms):.2f} ms",
+    )
+
+
+def _draining(size: Size) -> Row:
+    """`higgs-shop forward` with a long backlog: its memory after a tenth of it, and at the end."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, receiver() as url:
+        database = _filled(Path(folder), size.events, people=max(1, size.events // 50), url=url)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "higgs_shop", "forward"],
+            cwd=PROJECT,
+            env=_environment(Path(folder), url),
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            _until(lambda: _waiting(database) <= size.events * 9 // 10)
+            early_mb, started = Running(process, "").resident_mb(), time.perf_counter()
+            _until(lambda: _waiting(database) == 0)
+            grown_mb = Running(process, "").resident_mb() - early_mb
+            per_second = size.events * 9 // 10 / (time.perf_counter() - started)
+        finally:
+            process.kill()
+            process.communicate()
+            database.close()
+    return at_most(
+        f"memory that delivering {size.events:,} events costs, after the first tenth",
+        max(0.0, grown_mb),
+        _DRAIN_GOAL_MB,
+        unit=" MB",
+        note=f"{per_second:.0f}/s",
+    )
+
+
+def _delivered_per_second(url: str, count: int, people: int, *, senders: int) -> float:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        parts = wire(Settings(instance=Path(folder), port=8000, webhook_url=url))
+        outbox_filling.fill(parts.database, count, people=people)
+        done, left = threading.Event(), count
+        lock = threading.Lock()
+
+        def deliver(*, keep_going: Callable[[], bool]) -> Sequence[object]:
+            nonlocal left
+            deliveries = parts.sender.deliver_due(keep_going=keep_going)
+            with lock:
+                left -= len(deliveries)
+                if left <= 0:
+                    done.set()
+            return deliveries
+
+        started = time.perf_counter()
+        with Forwarder(deliver, clock=parts.clock, senders=senders):  # type: ignore[arg-type]
+            done.wait()
+            taken = time.perf_counter() - started
+        parts.close()
+    return count / taken
+
+
+def _posted_per_second(url: str, count: int, *, threads: int) -> float:
+    bodies = [outbox_filling.body_of(number) for number in range(count)]
+    headers = {"Content-Type": "application/json", "webhook-id": "msg_1"}
+    limits = httpx.Limits(max_connections=threads, max_keepalive_connections=threads)
+    with (
+        httpx.Client(trust_env=False, limits=limits) as client,
+        ThreadPoolExecutor(threads) as pool,
+    ):
+        list(
+            pool.map(lambda body: client.post(url, content=body, headers=headers), bodies[:threads])
+        )
+        started = time.perf_counter()
+        list(pool.map(lambda body: client.post(url, content=body, headers=headers), bodies))
+        return count / (time.perf_counter() - started)
+
+
+def _switch_off(of: Store) -> None:
+    with of.parts.database.write() as connection:
+        (output,) = list_outputs(connection, of.parts.workspace_id)
+        settings = OutputSettings(is_active=False)
+        change_output(connection, output, settings, authorization="", secrets=())
+
+
+def _filled(folder: Path, count: int, *, people: int, url: str = "") -> Database:
+    parts = wire(Settings(instance=folder, port=8000, webhook_url=url))
+    outbox_filling.fill(parts.database, count, people=people)
+    parts.close()
+    return Database(parts.settings.database_url)
+
+
+def _environment(folder: Path, url: str) -> dict[str, str]:
+    return {**os.environ, "HIGGS_SHOP_INSTANCE": str(folder), "HIGGS_SHOP_WEBHOOK_URL": url}
+
+
+def _now(_connection: object) -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _waiting(database: Database) -> int:
+    with database.read() as connection:
+        found: int = connection.scalar(_WAITING) or 0
+    return found
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    never = threading.Event()
+    while not condition():
+        never.wait(0.05)
+
+
+_WAITING: Final = select(func.count()).where(messages.c.state == literal_column("'waiting'"))
