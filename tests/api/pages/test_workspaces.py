@@ -365,7 +365,10 @@ class TestLookingInto:
         add(visitor, api_key="kiosk-key")
         for number in range(51):
             ask(store, "kiosk-key", device_application_stamp=f"s-{number}")
-        made = [ask(store, "kiosk-key", device_application_stamp="s-50") for _ in range(21)]
+        made = [
+            ask(store, "kiosk-key", device_application_stamp="s-50", other=f"o-{number}")
+            for number in range(21)
+        ]
         one = made[0]["mpid"]
         mine = mpid(visitor.get("/"))
         page = visitor.get("/profiles?workspace=kiosk&q=s-50")
