@@ -113,7 +113,7 @@ def test_the_inbox_asks_its_sender_to_come_again(store: Store) -> None:
     with read_only(store.parts.database):
         answer = client.post(path, json={})
     assert answer.status_code == 503
-    assert json.loads(answer.data)["errors"][0]["code"] == "503"
+    assert json.loads(answer.data)["errors"][0]["code"] == "SERVICE_UNAVAILABLE"
     assert store.rows("inbox_requests") == []
     assert client.post(path, json={}).status_code == 204
 
