@@ -34,7 +34,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.database import Database
 from higgs_shop.outbox.message import Attempt, Claim, Draft, Message, MessageState
-from higgs_shop.outputs import pause_output
+from higgs_shop.outputs import hold_alone, pause_output
 from higgs_shop.outputs.output import STORED, stored_output
 from higgs_shop.prepared import Prepared
 from higgs_shop.tables import delivery_attempts, mailboxes, message_events, messages, outputs
@@ -219,7 +219,10 @@ def record(
     key = MailboxKey(claim.output.workspace_id, claim.output.id, claim.mpid).bound()
     sequences = {message.id: message.sequence for message in claim.messages}
     delivered = [sequences[each.message_id] for each in attempts if each.state == "delivered"]
-    # First, since it locks the mailbox on PostgreSQL: whoever enqueues now waits until the end.
+    if pause_because is not None:
+        # Outputs are held before their mailboxes, by everybody.
+        hold_alone(connection, claim.output)
+    # It locks the mailbox on PostgreSQL: whoever enqueues now waits until the end.
     held = (_advance if keeps_lease else _release).write(
         connection,
         key | {"held_token": claim.token, "delivered": max(delivered, default=0)},

@@ -144,7 +144,8 @@ def remove_output(connection: Connection, output: Output) -> None:
     gone = connection.execute(delete(outputs).where(outputs.c.id == output.id))
     if gone.rowcount == 0:
         raise NoSuchOutput(output.name)
-    for table in (gatherings, messages, mailboxes, replays):
+    # A sender that records holds the mailbox, and then changes its messages.
+    for table in (gatherings, mailboxes, messages, replays):
         connection.execute(
             delete(table).where(
                 table.c.workspace_id == output.workspace_id, table.c.output_id == output.id

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from higgs_shop.mistakes import Mistake
-from higgs_shop.tables import events, metadata, outputs, profiles, workspaces
+from higgs_shop.tables import events, mailboxes, metadata, outputs, profiles, workspaces
 from higgs_shop.upsert import insert_or_ignore
 from higgs_shop.workspaces.errors import DefaultWorkspace, NoSuchWorkspace, WorkspaceRefused
 from higgs_shop.workspaces.workspace import (
@@ -143,10 +143,14 @@ def _goes_with_another(table: Table) -> bool:
     )
 
 
-_EMPTIED: Final = tuple(
-    table
-    for table in reversed(metadata.sorted_tables)
-    if "workspace_id" in table.c and not _goes_with_another(table)
+# A sender that records holds the mailbox, and then changes its messages.
+_EMPTIED: Final = (
+    mailboxes,
+    *(
+        table
+        for table in reversed(metadata.sorted_tables)
+        if "workspace_id" in table.c and table is not mailboxes and not _goes_with_another(table)
+    ),
 )
 
 
