@@ -3,6 +3,7 @@
 Pages are answered all the same, nothing is lost, and nobody gets a second profile.
 """
 
+import functools
 import json
 import threading
 from collections import Counter
@@ -418,8 +419,15 @@ def test_a_stampede_of_first_visits_waits_for_nobody(open_store: OpenStore) -> N
         assert [row["state"] for row in store.rows("identity_intents")] == ["pending"] * 10
 
 
-def test_a_stampede_opens_no_more_sockets_than_the_pool_has(open_store: OpenStore) -> None:
-    """More visitors at once than there are connections: the others wait for a place."""
+def test_a_stampede_opens_no_more_sockets_than_the_pool_has(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More visitors at once than there are connections: the others wait for a place.
+
+    They are three times as many as a server has threads, so that writing may take them longer.
+    """
+    patient = functools.partial(Database, busy_timeout_ms=30_000)
+    monkeypatch.setattr("higgs_shop.wiring.Database", patient)
     visits = MOST_SOCKETS + 4
     with Receiver(answer=known_as(4711)) as service:
         service.hold()

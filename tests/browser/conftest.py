@@ -99,6 +99,7 @@ def new_store(tmp_path: Path) -> Iterator[NewStore]:
     def start(name: str, *options: str, **settings: str) -> StoreProcess:
         store = StoreProcess(tmp_path / name, *options, **settings)
         store.start()
+        store.send_attribute_changes()
         started.append(store)
         return store
 
