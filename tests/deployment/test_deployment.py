@@ -107,7 +107,11 @@ def deployment(database_url: str, tmp_path: Path) -> Iterator[Deployment]:
             OPERATOR_TOKEN="operator",
             TRUSTED_HOSTS="localhost,127.0.0.1",
         )
-        settings |= {"HIGGS_SHOP_PORT": str(web_port)}
+        # The receiver is on this machine, which production has to be told.
+        settings |= {
+            "HIGGS_SHOP_PORT": str(web_port),
+            "HIGGS_SHOP_PERMITTED_NETWORKS": "127.0.0.0/8",
+        }
         web = Service(started_by("higgs-shop.service"), settings, tmp_path / "web.log")
         running.enter_context(web)
         unit = "higgs-shop-forward@.service"
