@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
-from higgs_shop.database import Database
+from higgs_shop.database import Database, DatabaseBusy
 
 T = TypeVar("T")
 
@@ -58,6 +58,11 @@ class GroupCommit:
             self._waiting.clear()
         try:
             self._commit(together)
+        except BaseException:
+            # This thread is being ended; what it did for others is not kept either.
+            for each in together:
+                each.error = DatabaseBusy("the thread that wrote for this one was ended")
+            raise
         finally:
             with self._lock:
                 next_leader = self._waiting[0] if self._waiting else None

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection, event, insert, select
 
-from higgs_shop.database import Database
+from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.group_commit import GroupCommit
 from higgs_shop.tables import heartbeats
 
@@ -100,3 +100,36 @@ def test_a_mistake_of_one_is_its_own_and_keeps_nothing_of_it(database: Database)
 
     assert beats(database) == {"first", "right"}
     assert _arrive(commits, "later") == "LATER", "it goes on"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_thread_that_is_ended_takes_nobody_s_work_for_done(database: Database) -> None:
+    commits = GroupCommit(database)
+    inside, let_go = threading.Event(), threading.Event()
+
+    def first(connection: Connection) -> str:
+        inside.set()
+        assert let_go.wait(PATIENCE_SECONDS)
+        return beat(connection, "first")
+
+    def ended(_: Connection) -> str:
+        raise SystemExit
+
+    with ThreadPoolExecutor(3) as pool:
+        leader = pool.submit(commits.run, first)
+        assert inside.wait(PATIENCE_SECONDS)
+        ending = pool.submit(commits.run, ended)
+        while len(commits._waiting) < 1:
+            assert not ending.done()
+        with_it = pool.submit(_arrive, commits, "with it")
+        while len(commits._waiting) < 2:
+            assert not with_it.done()
+        let_go.set()
+        assert leader.result(PATIENCE_SECONDS) == "FIRST"
+        with pytest.raises(SystemExit):
+            ending.result(PATIENCE_SECONDS)
+        with pytest.raises(DatabaseBusy):
+            with_it.result(PATIENCE_SECONDS)
+
+    assert beats(database) == {"first"}
+    assert _arrive(commits, "later") == "LATER"
