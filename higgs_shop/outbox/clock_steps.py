@@ -11,6 +11,7 @@ from higgs_shop.outbox.store import IS_WAITING, LeaseClock, MailboxKey, hold_mai
 from higgs_shop.tables import mailboxes, messages
 
 _AT_ONCE: Final = 500
+_SMALLEST_STEP_MS: Final = 5_000
 
 _logger = logging.getLogger(__name__)
 
@@ -20,7 +21,8 @@ class ClockSteps:
 
     It looks through the mailboxes once when it starts, since the clock may have been set back before,
     and then whenever it sees an earlier time than the last. A step forward needs nothing: what waits
-    comes due sooner.
+    comes due sooner. Nor does a step back of five seconds: others write dates while this one looks, by a
+    clock that has gone on meanwhile.
 
     Args:
         clock: the time of leases, and of what is due.
@@ -55,7 +57,7 @@ class ClockSteps:
         )
         self._too_far_ahead = select(
             mailboxes.c.workspace_id, mailboxes.c.output_id, mailboxes.c.mpid
-        ).where(_now_ms < mailboxes.c.due_at_ms, _now_ms + of_its_first < mailboxes.c.due_at_ms)
+        ).where(_ahead_ms < mailboxes.c.due_at_ms, _ahead_ms + of_its_first < mailboxes.c.due_at_ms)
         self._shorten_waits = (
             update(messages)
             .where(
@@ -81,11 +83,14 @@ class ClockSteps:
     def _bring_back(self, now_ms: int) -> int:
         with self._database.write() as connection:
             until_ms = now_ms + self._lease_ms
-            leases = connection.execute(_SHORTEN_LEASES, {"until_ms": until_ms}).rowcount
+            leases = connection.execute(
+                _SHORTEN_LEASES, {"until_ms": until_ms, "ahead_ms": until_ms + _SMALLEST_STEP_MS}
+            ).rowcount
         mailboxes_found = 0
         with self._database.read() as connection:
             streaming = connection.execution_options(yield_per=_AT_ONCE)
-            for key in streaming.execute(self._too_far_ahead, {"now_ms": now_ms}):
+            ahead_ms = now_ms + _SMALLEST_STEP_MS
+            for key in streaming.execute(self._too_far_ahead, {"ahead_ms": ahead_ms}):
                 self._correct(MailboxKey(*key), now_ms)
                 mailboxes_found += 1
         if leases or mailboxes_found:
@@ -111,9 +116,10 @@ def _longest_wait(longest_waits_ms: Sequence[int]) -> ColumnElement[int]:
 
 
 _now_ms: Final = bindparam("now_ms", type_=BigInteger())
+_ahead_ms: Final = bindparam("ahead_ms", type_=BigInteger())
 
 _SHORTEN_LEASES: Final = (
     update(mailboxes)
-    .where(bindparam("until_ms", type_=BigInteger()) < mailboxes.c.lease_until_ms)
+    .where(_ahead_ms < mailboxes.c.lease_until_ms)
     .values(lease_until_ms=bindparam("until_ms", type_=BigInteger()))
 )

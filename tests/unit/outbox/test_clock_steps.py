@@ -108,6 +108,20 @@ def test_what_lies_no_further_ahead_than_it_may_stays(
     assert claim(database, now_ms=NOW_MS + 5_000) is not None
 
 
+def test_what_others_write_while_it_looks_for_the_first_time_is_no_step(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(database, ADA, BOB)
+    must_claim(database, now_ms=NOW_MS)
+    read_before = ClockSteps(
+        database, clock=at(NOW_MS - 1_000), lease_ms=LEASE_MS, longest_waits_ms=WAITS_MS
+    )
+
+    assert read_before.look() == 0
+
+    assert not caplog.messages
+
+
 def test_a_replayed_message_is_due_at_once(
     database: Database, clock: Clock, steps: ClockSteps
 ) -> None:
