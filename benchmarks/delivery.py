@@ -24,7 +24,7 @@ from higgs_shop.database import Database
 from higgs_shop.outputs import OutputSettings, change_output, list_outputs
 from higgs_shop.settings import Settings
 from higgs_shop.tables import messages
-from higgs_shop.webhook_output import Forwarder
+from higgs_shop.webhook_output import MAILBOXES_A_ROUND, Forwarder
 from higgs_shop.wiring import wire
 
 _SENDERS: Final = 4
@@ -155,7 +155,9 @@ def _delivered_per_second(url: str, count: int, people: int, *, senders: int) ->
 
         def deliver(*, keep_going: Callable[[], bool]) -> Sequence[object]:
             nonlocal left
-            deliveries = parts.sender.deliver_due(keep_going=keep_going)
+            deliveries = parts.sender.deliver_due(
+                keep_going=keep_going, mailboxes=MAILBOXES_A_ROUND
+            )
             with lock:
                 left -= len(deliveries)
                 if left <= 0:

@@ -45,7 +45,13 @@ from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tracker import Gatherer, Tracker
 from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
-from higgs_shop.webhook_output import Forwarder, Sender, longest_waits_ms, verify
+from higgs_shop.webhook_output import (
+    MAILBOXES_A_ROUND,
+    Forwarder,
+    Sender,
+    longest_waits_ms,
+    verify,
+)
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
 
 EMBEDDED_URL = "http://localhost/v1"
@@ -228,7 +234,9 @@ def wire(
         schedule_seconds=settings.webhook_retry_seconds,
     )
     forwarder = Forwarder(
-        sender.deliver_due, clock=clock, beat=functools.partial(beat, database, this_forwarder())
+        functools.partial(sender.deliver_due, mailboxes=MAILBOXES_A_ROUND),
+        clock=clock,
+        beat=functools.partial(beat, database, this_forwarder()),
     )
     backlog_cap = outbox.BacklogCap(
         database, most_waiting=settings.webhook_most_waiting, clock=clock

@@ -2,11 +2,12 @@
 
 from higgs_shop.webhook_output.forwarder import Forwarder
 from higgs_shop.webhook_output.retry import SCHEDULE_SECONDS, longest_waits_ms
-from higgs_shop.webhook_output.sender import GAP_HEADER, Delivery, Sender
+from higgs_shop.webhook_output.sender import GAP_HEADER, MAILBOXES_A_ROUND, Delivery, Sender
 from higgs_shop.webhook_output.signature import BadSecret, Verdict, sign, verify
 
 __all__ = [
     "GAP_HEADER",
+    "MAILBOXES_A_ROUND",
     "SCHEDULE_SECONDS",
     "BadSecret",
     "Delivery",

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database, DatabaseBusy
@@ -42,7 +43,16 @@ _ROOM_MS: Final = 10_000
 # Each try waits for the busy timeout. Giving up costs a second sending of what has been delivered.
 _RECORD_TRIES: Final = 3
 
+MAILBOXES_A_ROUND: Final = 20
+"""What a forwarder works through before it looks up: enough that claiming is next to free."""
+
 _log = logging.getLogger(__name__)
+
+_Then = Callable[[Connection], Claim | None]
+
+
+def _claim_nothing(_: Connection) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,57 +120,84 @@ class Sender:
         """How long a mailbox is leased for one round."""
         return self._lease_ms
 
-    def deliver_due(self, *, keep_going: Callable[[], bool] = lambda: True) -> list[Delivery]:
+    def deliver_due(
+        self, *, keep_going: Callable[[], bool] = lambda: True, mailboxes: int = 1
+    ) -> list[Delivery]:
         """Send the messages of the mailbox that has been due for longest, and record how each went.
 
         Outputs take turns. What pauses an output (410) is recorded with it.
 
         Args:
             keep_going: asked before each POST; at the first False, what is left is given back unsent.
-        Returns: one Delivery a message, in sequence, at most one of them failed, and that one last;
+            mailboxes: how many at most, one after the other, while the round lasts. To claim the next
+                costs no transaction of its own.
+        Returns: one Delivery a message, in sequence, at most one a mailbox failed, and that one last;
             empty when nothing is due. A refused or silent receiver is an outcome, not an error.
         Raises: DatabaseError and SQLAlchemy's errors, when claiming or recording is impossible.
         """
-        claim = self._commits.run(
-            partial(
-                claim_due,
-                clock=self._lease_clock,
-                lease_ms=self._lease_ms,
-                after_output=self._last_output,
-            )
-        )
-        if claim is None:
-            return []
-        self._last_output = claim.output.id
+        last_start_seconds = self._monotonic_seconds() + _ROUND_MS / 1_000
         deliveries: list[Delivery] = []
+
+        def goes_on() -> bool:
+            return keep_going() and self._monotonic_seconds() <= last_start_seconds
+
+        claim = self._commits.run(self._claim)
+        while claim is not None:
+            mailboxes -= 1
+            claim = self._work_through(claim, deliveries, goes_on, claims_next=mailboxes > 0)
+        return deliveries
+
+    def _claim(self, connection: Connection) -> Claim | None:
+        claim = claim_due(
+            connection,
+            clock=self._lease_clock,
+            lease_ms=self._lease_ms,
+            after_output=self._last_output,
+        )
+        if claim is not None:
+            self._last_output = claim.output.id
+        return claim
+
+    def _work_through(
+        self,
+        claim: Claim,
+        deliveries: list[Delivery],
+        goes_on: Callable[[], bool],
+        *,
+        claims_next: bool,
+    ) -> Claim | None:
+        """Returns: the next mailbox, if there is one and it is wanted."""
         unrecorded: list[Attempt] = []
+        then: _Then = _claim_nothing
         try:
-            self._deliver(claim, deliveries, unrecorded, keep_going)
+            self._deliver(claim, deliveries, unrecorded, goes_on)
+            if claims_next and goes_on():
+                then = self._claim
         finally:
             # Also when something unforeseen ends the round: what was delivered stays delivered.
-            if not self._record(claim, unrecorded):
+            recorded = self._record(claim, unrecorded, then=then)
+            if not recorded.is_kept:
                 _log.warning(
                     "the lease on the mailbox of MPID %d ran out; %d attempts are not recorded",
                     claim.mpid,
                     len(unrecorded),
                 )
-        return deliveries
+        return recorded.next_claim
 
     def _deliver(
         self,
         claim: Claim,
         deliveries: list[Delivery],
         unrecorded: list[Attempt],
-        keep_going: Callable[[], bool],
+        goes_on: Callable[[], bool],
     ) -> None:
         self._database.assert_not_writing()
-        last_start_seconds = self._monotonic_seconds() + _ROUND_MS / 1_000
         delivered_sequence = claim.delivered_sequence
         for message in claim.messages:
-            if not keep_going() or self._monotonic_seconds() > last_start_seconds:
+            if not goes_on():
                 return
             # Before the next POST: whoever is killed has one to repeat, and not all of the mailbox.
-            if unrecorded and not self._record(claim, unrecorded, goes_on=True):
+            if unrecorded and not self._record(claim, unrecorded, keeps_lease=True).is_kept:
                 return
             unrecorded.clear()
             given_up = range(delivered_sequence + 1, message.sequence)
@@ -244,38 +281,60 @@ class Sender:
             wait_ms=wait_ms,
         )
 
-    def _record(self, claim: Claim, attempts: Sequence[Attempt], *, goes_on: bool = False) -> bool:
+    def _record(
+        self,
+        claim: Claim,
+        attempts: Sequence[Attempt],
+        *,
+        keeps_lease: bool = False,
+        then: _Then = _claim_nothing,
+    ) -> "_Recorded":
         for _ in range(_RECORD_TRIES - 1):
             with suppress(DatabaseBusy):
-                return self._record_once(claim, attempts, goes_on)
-        return self._record_once(claim, attempts, goes_on)
+                return self._record_once(claim, attempts, keeps_lease, then)
+        return self._record_once(claim, attempts, keeps_lease, then)
 
-    def _record_once(self, claim: Claim, attempts: Sequence[Attempt], goes_on: bool) -> bool:
+    def _record_once(
+        self, claim: Claim, attempts: Sequence[Attempt], keeps_lease: bool, then: _Then
+    ) -> "_Recorded":
         is_gone = any(attempt.status_code == GONE for attempt in attempts)
-        is_recorded = self._commits.run(
-            lambda connection: record(
+
+        def work(connection: Connection) -> _Recorded:
+            is_kept = record(
                 connection,
                 claim,
                 attempts,
                 clock=self._lease_clock,
-                keeps_lease=goes_on,
+                keeps_lease=keeps_lease,
                 pause_because=_GONE_REASON if is_gone else None,
             )
-        )
-        if not is_recorded:
-            return False
-        if is_gone:
-            _log.warning("output %s is paused: %s", claim.output.name, _GONE_REASON)
-        for attempt in attempts:
-            if attempt.state == "dead":
-                _log.warning(
-                    "message %d of MPID %d is dead after %d attempts: %s",
-                    attempt.message_id,
-                    claim.mpid,
-                    attempt.number,
-                    attempt.error or f"status {attempt.status_code}",
-                )
-        return True
+            return _Recorded(is_kept, then(connection))
+
+        recorded = self._commits.run(work)
+        if recorded.is_kept:
+            _report(claim, attempts, is_gone=is_gone)
+        return recorded
+
+
+class _Recorded(NamedTuple):
+    """What became of a recording: is_kept is False when somebody else has taken the mailbox."""
+
+    is_kept: bool
+    next_claim: Claim | None
+
+
+def _report(claim: Claim, attempts: Sequence[Attempt], *, is_gone: bool) -> None:
+    if is_gone:
+        _log.warning("output %s is paused: %s", claim.output.name, _GONE_REASON)
+    for attempt in attempts:
+        if attempt.state == "dead":
+            _log.warning(
+                "message %d of MPID %d is dead after %d attempts: %s",
+                attempt.message_id,
+                claim.mpid,
+                attempt.number,
+                attempt.error or f"status {attempt.status_code}",
+            )
 
 
 def _storable(text: str) -> str:

@@ -19,7 +19,14 @@ from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.outbox import Draft, MessageState
 from higgs_shop.outgoing_http import Answer, OutgoingHttp
 from higgs_shop.tables import delivery_attempts
-from higgs_shop.webhook_output import BadSecret, Delivery, Forwarder, Sender, verify
+from higgs_shop.webhook_output import (
+    MAILBOXES_A_ROUND,
+    BadSecret,
+    Delivery,
+    Forwarder,
+    Sender,
+    verify,
+)
 from tests.network_faults import (
     BLACKHOLE,
     DRIP,
@@ -600,6 +607,48 @@ def test_a_round_ends_long_before_its_lease_does(
     assert [each.message.sequence for each in sender.deliver_due()] == [4, 5]
 
 
+def test_a_round_takes_one_mailbox_after_the_other(
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
+) -> None:
+    def not_ada(request: Received) -> Reply:
+        return Reply(500 if str(ADA) in request.body.decode() else 200)
+
+    receiver.answer = not_ada
+    people = (ADA, BOB, BOB + 1, BOB + 2)
+    enqueue(database, *people, *people, now_ms=clock())
+
+    first = sender.deliver_due(mailboxes=3)
+    second = sender.deliver_due(mailboxes=3)
+
+    assert [each.succeeded for each in first + second].count(False) == 1
+    assert len({each.message.mpid for each in first}) == 3
+    assert len({each.message.mpid for each in second}) == 1
+    assert sender.deliver_due(mailboxes=3) == []
+    assert outbox.forget_leases(database) == 0, "no lease is left behind"
+    clock.advance(seconds=60)
+    receiver.answer = lambda _: Reply(200)
+    assert len(sender.deliver_due(mailboxes=3)) == 2
+    assert_each_once_in_order(receiver.requests, dict.fromkeys(people, 2))
+
+
+@on_one_database
+def test_a_round_of_several_mailboxes_ends_in_time_and_when_it_is_told_to(
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
+) -> None:
+    def slow(_: Received) -> Reply:
+        clock.advance(seconds=4)
+        return Reply(200)
+
+    receiver.answer = slow
+    enqueue(database, *range(1, 8), now_ms=clock())
+
+    assert len(sender.deliver_due(mailboxes=20)) == 3
+    stopped = sender.deliver_due(mailboxes=20, keep_going=lambda: len(receiver.requests) < 5)
+    assert len(stopped) == 2
+    assert outbox.forget_leases(database) == 0, "what was not sent is nobody's"
+    assert len(sender.deliver_due(mailboxes=20)) == 2
+
+
 @on_one_database
 def test_an_error_that_nobody_foresaw_does_not_forget_what_was_delivered(
     database: Database, clock: FakeClock
@@ -632,7 +681,7 @@ def test_the_forwarder_delivers_all_of_it_in_order_through_a_receiver_that_often
     done = threading.Event()
 
     def deliver(*, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
-        deliveries = sender.deliver_due(keep_going=keep_going)
+        deliveries = sender.deliver_due(keep_going=keep_going, mailboxes=MAILBOXES_A_ROUND)
         if shopped.is_set() and waiting(database) == 0:
             done.set()
         return deliveries
