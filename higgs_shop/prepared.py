@@ -20,7 +20,8 @@ class Prepared:
     """A statement whose values are given by name, or fixed in it, and whose lists do not vary in length.
 
     Args:
-        statement: an insert is for all columns of its table but a number that the database gives.
+        statement: an insert is for all columns of its table but a number that the database gives;
+            one that returns something names its values itself.
     """
 
     def __init__(self, statement: Insert | Update | Select[*tuple[Any, ...]]) -> None:
@@ -36,7 +37,7 @@ class Prepared:
         return execute(connection, compiled.sql, given, many=True).row_count
 
     def rows(self, connection: Connection, values: _Values) -> list[Sequence[Any]]:
-        """Execute a select, and read all that it finds."""
+        """Execute it, and read all that a select finds, or that a write returns."""
         compiled = self._for(connection.dialect)
         executed = execute(connection, compiled.sql, compiled.parameters(values))
         return [compiled.read(row) for row in executed.rows]
@@ -125,11 +126,11 @@ class _Compiled:
 
 
 def _compile(statement: Any, dialect: Dialect) -> _Compiled:
-    columns, selected = None, []
-    if isinstance(statement, Insert):
+    read = statement.exported_columns  # none of a write that returns nothing
+    selected = [column.type.dialect_impl(dialect) for column in read]
+    columns = None
+    if isinstance(statement, Insert) and not selected:
         columns = [column.name for column in statement.table.c if column.autoincrement is not True]
-    if isinstance(statement, Select):
-        selected = [column.type.dialect_impl(dialect) for column in statement.selected_columns]
     compiled = statement.compile(dialect=dialect, column_keys=columns)
     given = {
         name: bound.type.dialect_impl(dialect).bind_processor(dialect)

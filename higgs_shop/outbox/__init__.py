@@ -6,6 +6,7 @@ any transaction, and records how it went. A message is sent at least once, alway
 """
 
 from higgs_shop.outbox.backlog_cap import BacklogCap
+from higgs_shop.outbox.claiming import claim_due, forget_leases, record
 from higgs_shop.outbox.clock_steps import ClockSteps
 from higgs_shop.outbox.deliveries import (
     MOST_COUNTED,
@@ -18,6 +19,8 @@ from higgs_shop.outbox.deliveries import (
     list_attempts,
     list_messages,
 )
+from higgs_shop.outbox.enqueuing import BACKLOG_IS_FULL, enqueue
+from higgs_shop.outbox.mailboxes import LeaseClock, database_time
 from higgs_shop.outbox.message import (
     Attempt,
     Backlog,
@@ -27,6 +30,7 @@ from higgs_shop.outbox.message import (
     MessageState,
     State,
 )
+from higgs_shop.outbox.message_states import messages_of_events
 from higgs_shop.outbox.newest_attempts import NewestAttempt, newest_attempts, next_due_ms
 from higgs_shop.outbox.replays import (
     Progress,
@@ -37,16 +41,6 @@ from higgs_shop.outbox.replays import (
     list_replays,
     progress_of,
     start_replay,
-)
-from higgs_shop.outbox.store import (
-    BACKLOG_IS_FULL,
-    LeaseClock,
-    claim_due,
-    database_time,
-    enqueue,
-    forget_leases,
-    messages_of_events,
-    record,
 )
 
 __all__ = [

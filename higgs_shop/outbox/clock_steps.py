@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import BigInteger, ColumnElement, bindparam, case, select, update
 
 from higgs_shop.database import Database
-from higgs_shop.outbox.store import IS_WAITING, LeaseClock, MailboxKey, hold_mailbox, set_due
+from higgs_shop.outbox.mailboxes import IS_WAITING, LeaseClock, MailboxKey, hold_mailbox, set_due
 from higgs_shop.tables import mailboxes, messages
 
 _AT_ONCE: Final = 500

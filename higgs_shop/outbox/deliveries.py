@@ -9,8 +9,8 @@ from typing import Any, Final, get_args
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 
+from higgs_shop.outbox.mailboxes import IS_WAITING
 from higgs_shop.outbox.message import Backlog, State
-from higgs_shop.outbox.store import IS_WAITING
 from higgs_shop.outputs import Output
 from higgs_shop.tables import delivery_attempts, events, messages
 

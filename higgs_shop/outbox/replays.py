@@ -22,14 +22,14 @@ from sqlalchemy import (
 
 from higgs_shop.database import Database
 from higgs_shop.outbox.deliveries import ListedMessage, list_newest, of_output
-from higgs_shop.outbox.message import State
-from higgs_shop.outbox.store import (
+from higgs_shop.outbox.mailboxes import (
     MailboxKey,
     database_time,
     hold_free_mailboxes,
     hold_mailbox,
     set_due,
 )
+from higgs_shop.outbox.message import State
 from higgs_shop.outputs import NoSuchOutput, Output
 from higgs_shop.tables import messages, outputs, replays
 

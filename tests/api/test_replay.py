@@ -107,10 +107,9 @@ def test_dead_letters_arrive_with_the_same_ids_and_bytes_on_both_databases(
     before = sent(receiver, since=0)
     assert len(before) == 2
 
-    assert said(replay(store)) == [
-        "Replay 1: 2 messages wait to be delivered again.",
-        "Nobody forwards now; start the store, or higgs-shop forward.",
-    ]
+    started, who = said(replay(store))
+    assert started.partition(": ")[2] == "2 messages wait to be delivered again."
+    assert who == "Nobody forwards now; start the store, or higgs-shop forward."
     receiver.answer = lambda _: Reply(204)
     deliver(store)
 

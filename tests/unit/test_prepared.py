@@ -57,6 +57,18 @@ def test_many_rows_are_written_at_once_and_counted(database: Database) -> None:
         assert CHANGE.write(connection, {"of_mpid": 9, "new_value": 1}) == 0
 
 
+def test_what_a_write_returns_is_read_as_core_reads_it(database: Database) -> None:
+    returning = Prepared(
+        insert(user_attributes)
+        .values({name: bindparam(f"new_{name}") for name in attribute("", None)})
+        .returning(user_attributes.c.name, user_attributes.c.value)
+    )
+    with database.write() as connection:
+        given = {f"new_{name}": value for name, value in attribute("size", {"eu": 38}).items()}
+        assert returning.rows(connection, given) == [["size", {"eu": 38}]]
+        assert READ.rows(connection, {"of_mpid": 7}) == [["size", {"eu": 38}]]
+
+
 def test_what_the_database_refuses_is_an_error_as_ever(database: Database) -> None:
     def write_twice() -> None:
         with database.write() as connection:
