@@ -16,6 +16,7 @@ from benchmarks import (
     identity_over_tcp,
     identity_scale,
     landing_page,
+    outage,
     running_store,
     strategies,
     trouble,
@@ -32,6 +33,7 @@ BENCHMARKS: Final[dict[str, Callable[[Size], list[Row]]]] = {
     "running_store": running_store.rows,
     "trouble": trouble.rows,
     "delivery": delivery.rows,
+    "outage": outage.rows,
     "durability": durability.rows,
 }
 
@@ -47,6 +49,9 @@ BENCHMARKS: Final[dict[str, Callable[[Size], list[Row]]]] = {
     "--profiles", default=Size.profiles, show_default=True, help="Whom a full store knows."
 )
 @click.option("--events", default=Size.events, show_default=True, help="Delivered in a row.")
+@click.option(
+    "--outage-seconds", default=Size.outage_seconds, show_default=True, help="Receiver down."
+)
 @click.option("--clean-clone", "with_clean_clone", is_flag=True, help="Also install from nothing.")
 def main(names: tuple[str, ...], with_clean_clone: bool, **size: int) -> None:
     """Measure the store, and print what was found beside what is wanted.

@@ -14,16 +14,14 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from sqlalchemy import func, literal_column, select
 
-from benchmarks import outbox_filling
-from benchmarks.measuring import Row, Size, at_least, at_most, medians, wall_seconds
+from benchmarks.full_outbox import body_of, fill, until, waiting
+from benchmarks.measuring import Row, Size, at_least, at_most, medians, percentile_95, wall_seconds
 from benchmarks.stores import PROJECT, Running, Store, receiver, store
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outputs import OutputSettings, change_output, list_outputs
 from higgs_shop.settings import Settings
-from higgs_shop.tables import messages
 from higgs_shop.webhook_output import MAILBOXES_A_ROUND, Forwarder
 from higgs_shop.wiring import wire
 
@@ -106,10 +104,9 @@ def _claiming(size: Size) -> Row:
             with database.write() as connection:
                 outbox.record(connection, claim, [], clock=_now)
         database.close()
-    taken_ms.sort()
     return at_most(
         f"claiming a mailbox among {size.profiles:,} waiting messages, 95th percentile",
-        taken_ms[len(taken_ms) * 95 // 100],
+        percentile_95(taken_ms),
         _CLAIM_GOAL_MS,
         unit=" ms",
         note=f"median {statistics.median(taken_ms):.2f} ms",
@@ -128,9 +125,9 @@ def _draining(size: Size) -> Row:
             text=True,
         )
         try:
-            _until(lambda: _waiting(database) <= size.events * 9 // 10)
+            until(lambda: waiting(database) <= size.events * 9 // 10)
             early_mb, started = Running(process, "").resident_mb(), time.perf_counter()
-            _until(lambda: _waiting(database) == 0)
+            until(lambda: waiting(database) == 0)
             grown_mb = Running(process, "").resident_mb() - early_mb
             per_second = size.events * 9 // 10 / (time.perf_counter() - started)
         finally:
@@ -149,7 +146,7 @@ def _draining(size: Size) -> Row:
 def _delivered_per_second(url: str, count: int, people: int, *, senders: int) -> float:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         parts = wire(Settings(instance=Path(folder), port=8000, webhook_url=url))
-        outbox_filling.fill(parts.database, count, people=people)
+        fill(parts.database, count, people=people)
         done, left = threading.Event(), count
         lock = threading.Lock()
 
@@ -173,7 +170,7 @@ def _delivered_per_second(url: str, count: int, people: int, *, senders: int) ->
 
 
 def _posted_per_second(url: str, count: int, *, threads: int) -> float:
-    bodies = [outbox_filling.body_of(number) for number in range(count)]
+    bodies = [body_of(number) for number in range(count)]
     headers = {"Content-Type": "application/json", "webhook-id": "msg_1"}
     limits = httpx.Limits(max_connections=threads, max_keepalive_connections=threads)
     with (
@@ -197,7 +194,7 @@ def _switch_off(of: Store) -> None:
 
 def _filled(folder: Path, count: int, *, people: int, url: str = "") -> Database:
     parts = wire(Settings(instance=folder, port=8000, webhook_url=url))
-    outbox_filling.fill(parts.database, count, people=people)
+    fill(parts.database, count, people=people)
     parts.close()
     return Database(parts.settings.database_url)
 
@@ -208,18 +205,3 @@ def _environment(folder: Path, url: str) -> dict[str, str]:
 
 def _now(_connection: object) -> int:
     return time.time_ns() // 1_000_000
-
-
-def _waiting(database: Database) -> int:
-    with database.read() as connection:
-        found: int = connection.scalar(_WAITING) or 0
-    return found
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    never = threading.Event()
-    while not condition():
-        never.wait(0.05)
-
-
-_WAITING: Final = select(func.count()).where(messages.c.state == literal_column("'waiting'"))

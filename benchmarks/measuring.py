@@ -33,6 +33,7 @@ class Size:
         starts: how often the store is started.
         profiles: how many people a full store knows, and how many messages a full outbox holds.
         events: how long a backlog is delivered, to see what it does to memory.
+        outage_seconds: how long the receiver is down meanwhile.
     """
 
     requests: int = 500
@@ -40,6 +41,7 @@ class Size:
     starts: int = 5
     profiles: int = 1_000_000
     events: int = 100_000
+    outage_seconds: int = 600
 
     @property
     def warm_up(self) -> int:
@@ -97,6 +99,11 @@ def taken_in_turns(acts: Sequence[Act], size: Size, timer: Timer) -> list[list[f
 def medians(acts: Sequence[Act], size: Size, timer: Timer) -> list[float]:
     """The median seconds of each act, taken in turns."""
     return [statistics.median(taken) for taken in taken_in_turns(acts, size, timer)]
+
+
+def percentile_95(seconds: Sequence[float]) -> float:
+    """What nineteen of twenty took at most."""
+    return sorted(seconds)[len(seconds) * 95 // 100]
 
 
 def python_calls(act: Act) -> int:

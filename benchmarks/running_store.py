@@ -3,12 +3,11 @@
 import statistics
 import tempfile
 import time
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
 from benchmarks.measuring import Row, Size, at_most
-from benchmarks.stores import Running, running
+from benchmarks.stores import Running, Shopper, running
 
 _GOAL_MB: Final = 120
 _GOAL_START_SECONDS: Final = 2
@@ -20,10 +19,10 @@ def rows(size: Size) -> list[Row]:
     """With the defaults of `higgs-shop run`: it delivers every event to its own inbox meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         instance = Path(folder)
-        with running(instance) as store, store.connected() as connection:
-            fresh_mb = _used(store, connection, 1)
-            half_mb = _used(store, connection, size.page_views // 2)
-            used_mb = _used(store, connection, size.page_views - size.page_views // 2)
+        with running(instance) as store, store.visited() as shopper:
+            fresh_mb = _used(store, shopper, 1)
+            half_mb = _used(store, shopper, size.page_views // 2)
+            used_mb = _used(store, shopper, size.page_views - size.page_views // 2)
         starts = [_seconds_to_ready(instance) for _ in range(size.starts)]
     return [
         Row("resident memory after the first page", f"{fresh_mb:.0f} MB"),
@@ -42,26 +41,14 @@ def rows(size: Size) -> list[Row]:
     ]
 
 
-def _used(store: Running, connection: HTTPConnection, page_views: int) -> float:
-    cookie = ""
+def _used(store: Running, shopper: Shopper, page_views: int) -> float:
     for _ in range(page_views):
-        cookie = _get(connection, "/", cookie) or cookie
+        shopper.get("/")
     return store.resident_mb()
 
 
 def _seconds_to_ready(instance: Path) -> float:
     started = time.perf_counter()
-    with running(instance) as store, store.connected() as connection:
-        _get(connection, "/readyz")
+    with running(instance) as store, store.visited() as anybody:
+        anybody.get("/readyz")
         return time.perf_counter() - started
-
-
-def _get(connection: HTTPConnection, path: str, cookie: str = "") -> str:
-    connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
-    answer = connection.getresponse()
-    answer.read()
-    # A page may be 503: on a machine whose disk keeps every writer waiting for a second.
-    if answer.status not in ((200, 503) if path == "/" else (200,)):
-        raise RuntimeError(f"{path} answered {answer.status}")
-    cookies = answer.headers.get_all("Set-Cookie") or []
-    return "; ".join(each.partition(";")[0] for each in cookies)

@@ -81,10 +81,10 @@ def store(*, working: bool = False, **settings: str) -> Iterator[Store]:
 
 
 @contextmanager
-def receiver(mode: str = "healthy") -> Iterator[str]:
+def receiver(mode: str = "healthy", *, port: int = 0) -> Iterator[str]:
     """A receiver in another process. Returns its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.receiver", mode],
+        [sys.executable, "-m", "benchmarks.receiver", mode, str(port)],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -110,6 +110,12 @@ class Running:
         with closing(HTTPConnection(self.address, timeout=30)) as connection:
             yield connection
 
+    @contextmanager
+    def visited(self) -> Iterator["Shopper"]:
+        """Somebody who opens its pages."""
+        with self.connected() as connection:
+            yield Shopper(connection)
+
     def resident_mb(self) -> float:
         """Its resident memory, in units of 10^6 bytes."""
         said = subprocess.run(
@@ -121,13 +127,40 @@ class Running:
         return int(said.stdout) * 1_024 / 1e6
 
 
+@dataclass
+class Shopper:
+    """Somebody whose cookies are kept."""
+
+    connection: HTTPConnection
+    cookie: str = ""
+
+    def get(self, path: str) -> None:
+        """Open a page, and read all of it."""
+        self.connection.request("GET", path, headers={"Cookie": self.cookie} if self.cookie else {})
+        answer = self.connection.getresponse()
+        answer.read()
+        # A page may be 503: on a machine whose disk keeps every writer waiting for a second.
+        if answer.status not in ((200, 503) if path == "/" else (200,)):
+            raise RuntimeError(f"{path} answered {answer.status}")
+        cookies = answer.headers.get_all("Set-Cookie") or []
+        self.cookie = "; ".join(each.partition(";")[0] for each in cookies) or self.cookie
+
+
 @contextmanager
-def running(instance: Path) -> Iterator[Running]:
-    """`higgs-shop run` with its defaults: embedded identity service, forwarder, inbox."""
+def running(instance: Path, **settings: str) -> Iterator[Running]:
+    """`higgs-shop run`: embedded identity service, forwarder, inbox.
+
+    Args:
+        settings: those that are not the default, named as the variables are, without HIGGS_SHOP_.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "higgs_shop", "run", "--port", "0"],
         cwd=PROJECT,
-        env={**os.environ, "HIGGS_SHOP_INSTANCE": str(instance)},
+        env={
+            **os.environ,
+            "HIGGS_SHOP_INSTANCE": str(instance),
+            **{f"HIGGS_SHOP_{name}": value for name, value in settings.items()},
+        },
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -70,6 +70,7 @@ class Receiver:
     Args:
         answer: what to say when the script is empty; by default 200 and nothing.
         ssl_context: serves TLS with this.
+        port: 0 for any that is free.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Receiver:
         answer: Callable[[Received], Reply] = lambda _: Reply(),
         *,
         ssl_context: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.answer = answer
         self._script: deque[Reply] = deque()
@@ -84,7 +86,7 @@ class Receiver:
         self._changed = threading.Condition()
         self._released = threading.Event()
         self._released.set()
-        self._server = _Server(self, ssl_context)
+        self._server = _Server(self, ssl_context, port)
         self.address: tuple[str, int] = ("127.0.0.1", self._server.server_port)
         self.url = f"{'https' if ssl_context else 'http'}://127.0.0.1:{self.address[1]}"
         self._thread = threading.Thread(
@@ -147,12 +149,12 @@ class Receiver:
 class _Server(ThreadingHTTPServer):
     daemon_threads = False
 
-    def __init__(self, receiver: Receiver, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(self, receiver: Receiver, ssl_context: ssl.SSLContext | None, port: int) -> None:
         self.receiver = receiver
         self.accepted = 0
         self._ssl_context = ssl_context
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         connection, address = super().get_request()

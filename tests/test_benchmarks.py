@@ -9,7 +9,7 @@ from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.measuring import Row, Size, at_least, at_most, exactly, shown
 
 DOCS = Path(__file__).parent.parent / "docs" / "performance.md"
-TINY = Size(requests=2, page_views=4, starts=1, profiles=100, events=20)
+TINY = Size(requests=2, page_views=4, starts=1, profiles=100, events=20, outage_seconds=1)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

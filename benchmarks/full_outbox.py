@@ -1,8 +1,10 @@
-"""Fills an outbox with messages that wait, as if they had been logged: in bulk, by SQLite alone."""
+"""An outbox with messages that wait, as if they had been logged: filled in bulk, and watched as it empties."""
 
+import threading
+from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, literal_column, select
 
 from higgs_shop.database import Database
 from higgs_shop.outputs import MAIN_OUTPUT, find_output
@@ -13,6 +15,7 @@ BODY_BYTES: Final = 1_500
 """About what the message of a screen view has."""
 
 _AT_A_TIME: Final = 10_000
+_LOOK_AGAIN_SECONDS: Final = 0.05
 _ENQUEUED_AT_MS: Final = 1_772_360_100_000
 
 
@@ -59,3 +62,20 @@ def fill(database: Database, count: int, *, people: int) -> None:
         ]
         with database.write() as connection:
             connection.execute(insert(messages), rows)
+
+
+def waiting(database: Database) -> int:
+    """How many messages still wait."""
+    with database.read() as connection:
+        found: int = connection.scalar(_WAITING) or 0
+    return found
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Look again and again until it holds: another process brings it about."""
+    never = threading.Event()
+    while not condition():
+        never.wait(_LOOK_AGAIN_SECONDS)
+
+
+_WAITING: Final = select(func.count()).where(messages.c.state == literal_column("'waiting'"))
