@@ -1,4 +1,4 @@
-"""Core statements that are compiled once and then handed to the driver, where every identity call waits.
+"""Core statements that are compiled once and then handed to the driver, where every identity call and every delivery waits.
 
 Between a Core statement and the driver, SQLAlchemy does the same work at each execution: it costs more
 than SQLite's own. The statement stays the source; only how it is executed differs. Who listens to

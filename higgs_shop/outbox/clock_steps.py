@@ -95,8 +95,8 @@ class ClockSteps:
                 mailboxes_found += 1
         if leases or mailboxes_found:
             _logger.warning(
-                "the clock was set back: %d mailboxes would have waited for too long, and %d leases "
-                "are shorter now",
+                "the clock was set back, or waits are shorter now than they were: %d mailboxes are "
+                "due sooner, and %d leases end sooner",
                 mailboxes_found,
                 leases,
             )
