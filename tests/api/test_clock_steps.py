@@ -16,6 +16,7 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
     [
         pytest.param([0] * 5, id="a clock that is right"),
         pytest.param([DAY_MS] * 5, id="a day forward, again and again"),
+        pytest.param([-HOUR_MS] * 5, id="an hour back, again and again"),
     ],
 )
 def test_nothing_is_stuck(database: Database, steps_ms: list[int], dice: random.Random) -> None:

@@ -18,9 +18,9 @@ import httpx
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
-from higgs_shop.outbox import Draft
+from higgs_shop.outbox import ClockSteps, Draft
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.webhook_output import Delivery, Sender
+from higgs_shop.webhook_output import Delivery, Sender, longest_waits_ms
 from tests import webhook_outputs
 from tests.faults.result import Result
 from tests.webhook_outputs import NOW_MS, an_output
@@ -64,7 +64,8 @@ class Outcome:
     Attributes:
         stuck: events that were not delivered within a longest wait of the last step.
         out_of_order: first arrivals that are not the next of their person.
-        longest_ms: true time, the longest that a person with waiting events went without an attempt.
+        longest_ms: true time, the longest that a person with waiting events went without an attempt, or
+            without one after the clock was set.
     """
 
     events: int
@@ -92,6 +93,12 @@ def step(
     receiver = _Receiver(chance)
     output_id = an_output(database, url="http://receiver.example/hook").id
     waits = _Waits(times)
+    corrections = ClockSteps(
+        database,
+        clock=lambda _: times.clock(),
+        lease_ms=_LEASE_MS,
+        longest_waits_ms=longest_waits_ms(_SCHEDULE_SECONDS),
+    )
     with OutgoingHttp(
         deadline_seconds=_TIMEOUT_SECONDS,
         max_answer_bytes=1_000,
@@ -113,10 +120,11 @@ def step(
                 _enqueue(database, output_id, mpid, times.clock())
                 waits.begin(mpid)
             webhook_outputs.claim_due(database, clock=lambda _: times.clock(), lease_ms=_LEASE_MS)
-            _let_pass(chance.randrange(_TICKS_BETWEEN_STEPS), times, sender, waits)
+            _let_pass(chance.randrange(_TICKS_BETWEEN_STEPS), times, corrections, sender, waits)
             times.set_forward_ms += step_ms
+            waits.begin_anew()
         receiver.is_well = True
-        _let_pass(LONGEST_WAIT_MS // _TICK_MS + 1, times, sender, waits)
+        _let_pass(LONGEST_WAIT_MS // _TICK_MS + 1, times, corrections, sender, waits)
     events = len(steps_ms) * events_each
     return Outcome(
         events=events,
@@ -126,8 +134,11 @@ def step(
     )
 
 
-def _let_pass(ticks: int, times: Times, sender: Sender, waits: "_Waits") -> None:
+def _let_pass(
+    ticks: int, times: Times, corrections: ClockSteps, sender: Sender, waits: "_Waits"
+) -> None:
     for _ in range(ticks):
+        corrections.look()
         while deliveries := sender.deliver_due():
             waits.end(deliveries)
         waits.look()
@@ -183,6 +194,10 @@ class _Waits:
     def begin(self, mpid: int) -> None:
         self._waiting[mpid] = self._waiting.get(mpid, 0) + 1
         self._since_ms.setdefault(mpid, self.times.true_ms)
+
+    def begin_anew(self) -> None:
+        """The clock was set: a wait that was planned before may begin once more."""
+        self._since_ms = dict.fromkeys(self._since_ms, self.times.true_ms)
 
     def end(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
