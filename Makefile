@@ -24,7 +24,7 @@ help:
 	echo '              (make test ARGS="-k cart -x" hands options on to pytest)'
 	echo 'make check    the same, tool by tool: format, lint, types, imports, tests'
 	echo 'make bench    measure the store, and print the figures beside the goals (minutes)'
-	echo 'make crash    kill the store and all around it, and count what is lost (an hour)'
+	echo 'make crash    kill the store, break its lines and disks, and count what is lost (an hour)'
 	echo '              (make crash ARGS="--size everyday D1" is what make test does of it)'
 	echo 'make format   format the code and mend what the linter can mend'
 	echo 'make screenshot  take the picture of the README again'
@@ -50,7 +50,7 @@ bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
 
 crash: $(VENV)/test.stamp
-	$(BIN)/python -m tests.crash $(ARGS)
+	$(BIN)/python -m tests.reliability $(ARGS)
 
 format: $(VENV)/test.stamp
 	$(BIN)/python -m ruff check --fix-only $(SOURCES)

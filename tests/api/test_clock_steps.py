@@ -5,7 +5,7 @@ import random
 import pytest
 
 from higgs_shop.database import Database
-from tests.faults.clock_steps import DAY_MS, HOUR_MS, step
+from tests.reliability.faults.clock_steps import DAY_MS, HOUR_MS, step
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

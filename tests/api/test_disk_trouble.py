@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from tests.faults import cut_log, disk
+from tests.reliability.faults import cut_log, disk
 
 
 def test_a_full_disk_is_a_503_and_is_over_when_there_is_room(

@@ -135,7 +135,7 @@ def test_a_token_cannot_be_used_for_another_form(store: Store, visitor: Browser)
 
 
 def test_an_answer_that_got_lost_is_given_again(store: Store, visitor: Browser) -> None:
-    """X3, the answer lost on its way: the browser sends the form again. With kills: tests/crash."""
+    """X3, the answer lost on its way: the browser sends the form again. With kills: tests/reliability/crash."""
     add_to_cart(visitor)
     form = reach_review(visitor).form_of("place-order")
     lost = send_at_once(store, visitor, form, 1)[0]

@@ -3,7 +3,7 @@
 import pytest
 
 from higgs_shop.database import Database
-from tests.faults.network import FAULTS, Fault, endure
+from tests.reliability.faults.network import FAULTS, Fault, endure
 
 EVENTS = 10
 DEADLINE_SECONDS = 0.3

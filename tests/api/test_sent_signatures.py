@@ -5,7 +5,7 @@ import random
 import pytest
 
 from higgs_shop.database import Database
-from tests.faults.signatures import verify
+from tests.reliability.faults.signatures import verify
 
 BODIES = 50
 

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from higgs_shop.clock import system_clock
 from higgs_shop.webhook_output import BadSecret, sign, verify
-from tests.faults.signatures import random_body, random_secret
+from tests.reliability.faults.signatures import random_body, random_secret
 
 # The specification's own example.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

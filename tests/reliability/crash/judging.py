@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from tests.crash.traffic import tracked_as
+from tests.reliability.crash.traffic import tracked_as
 
 
 @dataclass(frozen=True)

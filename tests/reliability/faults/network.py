@@ -3,11 +3,10 @@
 import json
 import resource
 import sys
-import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +22,6 @@ from higgs_shop.migrations import upgrade
 from higgs_shop.outbox import Draft
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.webhook_output import Delivery, Forwarder, Sender
-from tests.faults.result import Result
 from tests.network_faults import (
     ANSWER_TWICE,
     BLACKHOLE,
@@ -51,6 +49,8 @@ from tests.network_faults import (
     serving,
     trusting,
 )
+from tests.reliability.result import Result, more_than
+from tests.reliability.scene import Scene
 from tests.webhook_outputs import an_output
 
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -327,49 +327,43 @@ def _out_of_order(arrived: Sequence[Received]) -> int:
     return wrong
 
 
-def results(events: int) -> list[Result]:
-    """Every fault, one after the other, with what is asked of time and memory.
-
-    Args:
-        events: how many are sent into each.
-    """
+def every_fault(scene: Scene) -> list[Result]:
+    """D5: every fault, one after the other, with what is asked of time and memory."""
+    events = scene.size.events
+    allowed_ms = round(_FULL_DEADLINE_SECONDS * 1_000) + _ROOM_MS
     found = []
     # A first one, so that what Python loads once is not taken for growth.
-    _endured(FAULTS[0], events)
+    _endured(FAULTS[0], scene.folder / "first.db", events)
     before_mb = _most_memory_mb()
-    for fault in FAULTS:
-        outcome = _endured(fault, events)
+    for number, fault in enumerate(FAULTS, start=1):
+        outcome = _endured(fault, scene.folder / f"{number}.db", events)
         growth_mb = _most_memory_mb() - before_mb
-        allowed_ms = _FULL_DEADLINE_SECONDS * 1_000 + _ROOM_MS
+        faults = [] if outcome.is_sound else [f"{fault.name}: {outcome}"]
+        faults += more_than(outcome.longest_ms, allowed_ms, f"ms with {fault.name}")
+        faults += more_than(round(growth_mb), _MOST_GROWTH_MB, f"MB more after {fault.name}")
         found.append(
             Result(
-                "D5",
                 fault.name,
                 f"{events} events, {outcome.failures} failed attempts, {outcome.lost} lost,"
                 f" longest attempt {outcome.longest_ms} ms,"
                 f" memory +{growth_mb:.1f} MB since the first",
-                outcome.is_sound
-                and outcome.longest_ms <= allowed_ms
-                and growth_mb < _MOST_GROWTH_MB,
+                tuple(faults),
             )
         )
+        scene.on_progress(number / len(FAULTS))
     return found
 
 
-def _endured(fault: Fault, events: int) -> Outcome:
-    with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{Path(folder) / 'higgs-shop.db'}")
+def _endured(fault: Fault, file: Path, events: int) -> Outcome:
+    with closing(Database(f"sqlite:///{file}")) as database:
         upgrade(database)
-        try:
-            return endure(
-                fault,
-                database,
-                events=events,
-                deadline_seconds=_FULL_DEADLINE_SECONDS,
-                drip_seconds=_FULL_DRIP_SECONDS,
-            )
-        finally:
-            database.close()
+        return endure(
+            fault,
+            database,
+            events=events,
+            deadline_seconds=_FULL_DEADLINE_SECONDS,
+            drip_seconds=_FULL_DRIP_SECONDS,
+        )
 
 
 def _most_memory_mb() -> float:

@@ -13,14 +13,16 @@ from sqlalchemy import create_engine, text
 
 from tests.api.browsing import Form, form_in
 from tests.api.journeys import BALL
-from tests.crash.results import Result, faults_in, more_than
-from tests.crash.worlds import Scene, on_sqlite
+from tests.reliability.crash.results import faults_in, line_of
+from tests.reliability.crash.worlds import on_sqlite
+from tests.reliability.result import Result, more_than
+from tests.reliability.scene import Scene
 
 _LONGEST_ANSWER_SECONDS: Final = 0.06
 _NEVER_SET: Final = threading.Event()
 
 
-def order(scene: Scene) -> Result:
+def order(scene: Scene) -> list[Result]:
     """One order and one purchase a round, whenever the store was killed."""
     chance = random.Random(scene.seed)
     placed: Counter[str] = Counter()
@@ -48,7 +50,7 @@ def order(scene: Scene) -> Result:
     faults += more_than(
         ((kept - placed) + (placed - kept)).total(), 0, "orders too many, or too few"
     )
-    return Result("X3", scene.size.rounds, judgement, tuple(faults))
+    return line_of(f"{scene.size.rounds} kills of the store", judgement, faults)
 
 
 def _order_numbers(database_url: str) -> Counter[str]:

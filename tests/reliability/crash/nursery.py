@@ -1,4 +1,4 @@
-"""The program that forks the others: `python -m tests.crash.nursery`, and then a JSON line for each order.
+"""The program that forks the others: `python -m tests.reliability.crash.nursery`, and then a JSON line for each order.
 
     {"program": "higgs-shop", "words": ["forward"], "settings": {…}, "log": "/…"}   answers the pid
     {"reap": 4711}                                                                  answers how it ended
@@ -18,7 +18,7 @@ from typing import Any, Final
 import psycopg  # SQLAlchemy would import it in each child
 
 from higgs_shop.command_line import main as higgs_shop
-from tests.crash import receiver
+from tests.reliability.crash import receiver
 
 PROGRAMS: Final[Mapping[str, Callable[[Sequence[str]], object]]] = {
     "higgs-shop": lambda words: higgs_shop(words, prog_name="higgs-shop"),

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import httpx
@@ -22,7 +20,8 @@ from higgs_shop.outbox import ClockSteps, Draft
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.webhook_output import Delivery, Sender, longest_waits_ms
 from tests import webhook_outputs
-from tests.faults.result import Result
+from tests.reliability.result import Result
+from tests.reliability.scene import Scene
 from tests.webhook_outputs import NOW_MS, an_output
 
 HOUR_MS: Final = 3_600_000
@@ -213,22 +212,18 @@ class _Waits:
         self.longest_ms = max(self.longest_ms, *waits, 0)
 
 
-def results(steps: int, seed: int) -> list[Result]:
-    """A clock that is set so often, an hour back or a day forward."""
-    chance = random.Random(seed)
-    steps_ms = chance.choices([-HOUR_MS, DAY_MS], k=steps)
-    with (
-        TemporaryDirectory() as folder,
-        closing(Database(f"sqlite:///{Path(folder) / 'higgs-shop.db'}")) as database,
-    ):
+def random_steps(scene: Scene) -> list[Result]:
+    """D16: a clock that is set again and again, an hour back or a day forward."""
+    chance = random.Random(scene.seed)
+    steps_ms = chance.choices([-HOUR_MS, DAY_MS], k=scene.size.rounds)
+    with closing(Database(f"sqlite:///{scene.folder / 'higgs-shop.db'}")) as database:
         upgrade(database)
         outcome = step(database, steps_ms=steps_ms, events_each=_EVENTS_EACH, chance=chance)
     return [
         Result(
-            "D16",
-            f"clock set {steps} times",
+            f"clock set {len(steps_ms)} times",
             f"{outcome.events} events, {outcome.stuck} stuck, {outcome.out_of_order} out of order,"
             f" longest wait {outcome.longest_ms // 1_000} s of {LONGEST_WAIT_MS // 1_000} s",
-            outcome.is_sound,
+            () if outcome.is_sound else (str(outcome),),
         )
     ]

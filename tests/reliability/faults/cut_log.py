@@ -4,7 +4,6 @@ import json
 import random
 import shutil
 import sqlite3
-import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,8 @@ from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
 from higgs_shop.outbox import Draft
 from higgs_shop.tables import messages
-from tests.faults.result import Result
+from tests.reliability.result import Result
+from tests.reliability.scene import Scene
 from tests.webhook_outputs import an_output
 
 # Few enough for SQLite to leave them all in the log: at a thousand pages it moves them into the file.
@@ -138,16 +138,14 @@ def _look(file: Path, *, whole: int) -> _Found:
     )
 
 
-def results(cuts: int, seed: int) -> list[Result]:
-    """One row."""
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = cut(Path(folder), times=cuts, chance=random.Random(seed))
+def random_cuts(scene: Scene) -> list[Result]:
+    """D10: a log that is cut at random."""
+    outcome = cut(scene.folder, times=scene.size.rounds, chance=random.Random(scene.seed))
     return [
         Result(
-            "D10",
-            f"log cut at {cuts} random bytes",
+            f"log cut at {outcome.cuts} random bytes",
             f"{outcome.emptiest} to {outcome.fullest} of {_COMMITS} commits left,"
             f" {outcome.missing} missing, {outcome.torn} torn, {outcome.damaged} damaged",
-            outcome.is_sound,
+            () if outcome.is_sound else (str(outcome),),
         )
     ]

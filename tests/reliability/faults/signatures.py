@@ -6,8 +6,6 @@ import random
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -19,8 +17,9 @@ from higgs_shop.migrations import upgrade
 from higgs_shop.outbox import Draft
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.webhook_output import Sender
-from tests.faults.result import Result
 from tests.network_faults import THIS_MACHINE, Received, Receiver
+from tests.reliability.result import Result
+from tests.reliability.scene import Scene
 from tests.webhook_outputs import an_output
 
 _PATH: Final = "/webhook-of-d9"
@@ -133,20 +132,17 @@ def _changed(requests: list[Received], chance: random.Random) -> Iterator[bytes]
         yield bytes(body)
 
 
-def results(bodies: int, seed: int) -> list[Result]:
-    """One row."""
-    with (
-        TemporaryDirectory() as folder,
-        closing(Database(f"sqlite:///{Path(folder) / 'higgs-shop.db'}")) as database,
-    ):
+def random_bodies(scene: Scene) -> list[Result]:
+    """D9: random bodies under random secrets."""
+    with closing(Database(f"sqlite:///{scene.folder / 'higgs-shop.db'}")) as database:
         upgrade(database)
-        outcome = verify(database, bodies=bodies, chance=random.Random(seed))
+        chance = random.Random(scene.seed)
+        outcome = verify(database, bodies=scene.size.events, chance=chance)
     return [
         Result(
-            "D9",
             "signatures, two secrets",
             f"{outcome.bodies} bodies, {outcome.arrived} arrived, {outcome.altered} altered,"
             f" {outcome.refused} refused, {outcome.believed} believed with a byte changed",
-            outcome.is_sound,
+            () if outcome.is_sound else (str(outcome),),
         )
     ]

@@ -12,9 +12,9 @@ from typing import Final
 from sqlalchemy import create_engine, text
 
 from tests.browser.store_process import until
-from tests.crash.judging import Judgement, judge, read_ledger, stored_events
-from tests.crash.programs import (
-    Nursery,
+from tests.postgres import own_postgres
+from tests.reliability.crash.judging import Judgement, judge, read_ledger, stored_events
+from tests.reliability.crash.programs import (
     Part,
     Program,
     Server,
@@ -22,8 +22,8 @@ from tests.crash.programs import (
     free_port,
     ledger_keeper,
 )
-from tests.crash.traffic import Traffic
-from tests.postgres import own_postgres
+from tests.reliability.crash.traffic import Traffic
+from tests.reliability.scene import Scene
 
 Choose = Callable[[random.Random, int], Sequence[Part]]
 """Who is killed, given a die and the number of the round, from 0."""
@@ -40,38 +40,6 @@ _SHORTEST_LIFE_SECONDS: Final = 0.05
 _LONGEST_LIFE_SECONDS: Final = 0.5
 _DRAIN_TIMEOUT_SECONDS: Final = 300.0
 _NEVER_SET: Final = threading.Event()
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is asked of a run.
-
-    Attributes:
-        rounds: so many times, something is killed.
-        acknowledged: so many events, at least, evenly over the rounds.
-        stops: how many of the rounds stop the database.
-    """
-
-    rounds: int
-    acknowledged: int = 0
-    stops: int = 0
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Where and how a run takes place.
-
-    Attributes:
-        folder: empty.
-        seed: decides who dies when, and who shops how.
-        on_progress: told how much of the run is done, from 0 to 1.
-    """
-
-    nursery: Nursery
-    folder: Path
-    seed: int
-    size: Size
-    on_progress: Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -100,7 +68,7 @@ class World:
         with Traffic(self.store.port, self.scene.seed) as traffic:
             for number in range(size.rounds):
                 # Ready is who has answered. What a busy machine falls behind with is made up for here.
-                traffic.wait_for(max(traffic.count + 1, number * size.acknowledged // size.rounds))
+                traffic.wait_for(max(traffic.count + 1, number * size.events // size.rounds))
                 # The wait is the experiment: a life of 50 to 500 ms, that ends at any point.
                 _NEVER_SET.wait(chance.uniform(_SHORTEST_LIFE_SECONDS, _LONGEST_LIFE_SECONDS))
                 victims = choose(chance, number)
@@ -113,7 +81,7 @@ class World:
                 traffic.go_on()
                 kills += len(victims)
                 self.scene.on_progress((number + 1) / (size.rounds + 1))
-            traffic.wait_for(size.acknowledged)
+            traffic.wait_for(size.events)
         return kills, traffic
 
     def judge(self, acknowledged: Counter[str]) -> Judgement:

@@ -4,23 +4,24 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final
 
-from tests.crash.programs import Part
-from tests.crash.results import Result, faults_in, more_than
-from tests.crash.traffic import CLIENTS
-from tests.crash.worlds import (
+from tests.reliability.crash.programs import Part
+from tests.reliability.crash.results import faults_in, line_of
+from tests.reliability.crash.traffic import CLIENTS
+from tests.reliability.crash.worlds import (
     LEASE_OUTLASTS_SECONDS,
     Choose,
-    Scene,
     World,
     on_postgres,
     on_sqlite,
 )
+from tests.reliability.result import Result, more_than
+from tests.reliability.scene import Scene
 
 _SENDERS: Final = 4
 """Threads of a forwarder: so many POSTs are under way at a time."""
 
 
-def store(scene: Scene) -> Result:
+def store(scene: Scene) -> list[Result]:
     """D1: the store, on SQLite."""
     with on_sqlite(scene) as world:
         kills, traffic = world.live_through(lambda _chance, _round: [world.store])
@@ -28,10 +29,10 @@ def store(scene: Scene) -> Result:
     faults = faults_in(judgement, refusals=traffic.refusals)
     # A client has one request under way, and a worker thread of the store answers one.
     faults += more_than(judgement.strays, kills * CLIENTS, "events nobody got an answer for")
-    return Result("D1", kills, judgement, tuple(faults))
+    return line_of(f"{kills} kills of the store", judgement, faults)
 
 
-def forwarder(scene: Scene) -> Result:
+def forwarder(scene: Scene) -> list[Result]:
     """D2: the forwarder, on PostgreSQL, beside a store that does not deliver."""
     with on_postgres(scene, "--no-forward") as world:
         kills, traffic = world.live_through(lambda _chance, _round: world.forwarders)
@@ -39,19 +40,20 @@ def forwarder(scene: Scene) -> Result:
     faults = faults_in(judgement, refusals=traffic.refusals)
     faults += more_than(judgement.strays, 0, "events nobody got an answer for")
     faults += more_than(judgement.duplicates, kills * _SENDERS, "duplicates")
-    return Result("D2", kills, judgement, tuple(faults))
+    return line_of(f"{kills} kills of the forwarder", judgement, faults)
 
 
-def any_of_three(scene: Scene) -> Result:
+def any_of_three(scene: Scene) -> list[Result]:
     """D3: store, forwarder and receiver, each by itself or together."""
     with on_postgres(scene, "--no-forward") as world:
         three = [world.store, *world.forwarders, world.receiver]
         kills, traffic = world.live_through(lambda chance, _round: _some_of(three, chance))
         judgement = world.judge(traffic.acknowledged)
-    return Result("D3", kills, judgement, tuple(faults_in(judgement, refusals=traffic.refusals)))
+    faults = faults_in(judgement, refusals=traffic.refusals)
+    return line_of(f"{kills} kills of any of three", judgement, faults)
 
 
-def many_processes(scene: Scene) -> Result:
+def many_processes(scene: Scene) -> list[Result]:
     """D13: four workers and three forwarders, and the database stopped at once now and then."""
     with on_postgres(scene, "--workers=4", forwarders=3) as world:
         kills, traffic = world.live_through(_with_stops(scene, world))
@@ -60,7 +62,8 @@ def many_processes(scene: Scene) -> Result:
     shortest = judgement.shortest_seconds
     if shortest is not None and shortest < LEASE_OUTLASTS_SECONDS:
         faults.append(f"an event was sent again after {shortest:.1f} s, while it was leased")
-    return Result("D13", kills, judgement, tuple(faults))
+    tried = f"{kills} kills, {scene.size.stops} of the database"
+    return line_of(tried, judgement, faults)
 
 
 def _some_of(parts: Sequence[Part], chance: Random) -> Sequence[Part]:

@@ -6,7 +6,6 @@ import resource
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,8 +17,9 @@ import httpx
 
 from higgs_shop.settings import DEMO_KEY, DEMO_SECRET
 from tests.browser.store_process import StoreProcess, until
-from tests.faults.result import Result
 from tests.network_faults import Receiver
+from tests.reliability.result import Result
+from tests.reliability.scene import Scene
 
 LOCKED_SECONDS: Final = 30.0
 
@@ -255,25 +255,23 @@ def _locked(file: Path) -> Iterator[None]:
         yield
 
 
-def results(fillings: int, seed: int) -> list[Result]:
-    """A disk that is full so many times, and a file that is locked for half a minute."""
-    with tempfile.TemporaryDirectory() as full, tempfile.TemporaryDirectory() as locked:
-        outcomes = {
-            f"disk full {fillings} times": fill_disk(
-                Path(full), times=fillings, chance=random.Random(seed)
-            ),
-            f"database locked for {LOCKED_SECONDS:.0f} s": lock_file(
-                Path(locked), seconds=LOCKED_SECONDS
-            ),
-        }
+def full_and_locked(scene: Scene) -> list[Result]:
+    """D10: a disk that is full again and again, and a file that is locked for half a minute."""
+    times, chance = scene.size.rounds, random.Random(scene.seed)
+    full, locked = scene.folder / "full", scene.folder / "locked"
+    full.mkdir()
+    locked.mkdir()
+    outcomes = {
+        f"disk full {times} times": fill_disk(full, times=times, chance=chance),
+        f"database locked for {LOCKED_SECONDS:.0f} s": lock_file(locked, seconds=LOCKED_SECONDS),
+    }
     return [
         Result(
-            "D10",
             name,
             f"{outcome.acknowledged} acknowledged, {outcome.refused} answered 503,"
             f" {len(outcome.wrong)} answered otherwise, {outcome.lost} lost,"
             f" {outcome.unwell} refused afterwards",
-            outcome.is_sound,
+            () if outcome.is_sound else (str(outcome),),
         )
         for name, outcome in outcomes.items()
     ]

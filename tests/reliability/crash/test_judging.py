@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from tests.crash.judging import Arrival, Event, Judgement, judge, read_ledger
-from tests.crash.results import faults_in
+from tests.reliability.crash.judging import Arrival, Event, Judgement, judge, read_ledger
+from tests.reliability.crash.results import faults_in
 
 ADA, BOB = 1001, 1002
 SOUND = Judgement(

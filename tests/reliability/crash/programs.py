@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 
 from tests.browser.store_process import PROJECT, until
-from tests.crash import receiver
 from tests.postgres import Postgres
+from tests.reliability.crash import receiver
 
 START_TIMEOUT_SECONDS: Final = 60.0
 
@@ -33,7 +33,7 @@ class Nursery:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.nursery"],
+            [sys.executable, "-m", "tests.reliability.crash.nursery"],
             cwd=PROJECT,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,

@@ -11,14 +11,16 @@ from typing import Final
 from sqlalchemy import Connection, create_engine, text
 
 from tests.browser import store_process
-from tests.crash.judging import Judgement, arrival_of, judge, stored_events
-from tests.crash.programs import Program, Store
-from tests.crash.receiver import facts_of
-from tests.crash.results import Result, faults_in, more_than
-from tests.crash.traffic import upload
-from tests.crash.worlds import Scene, a_forwarder, a_store, drain, settings_for, started
 from tests.network_faults import Received, Receiver
 from tests.postgres import own_postgres
+from tests.reliability.crash.judging import Judgement, arrival_of, judge, stored_events
+from tests.reliability.crash.programs import Program, Store
+from tests.reliability.crash.receiver import facts_of
+from tests.reliability.crash.results import faults_in, line_of
+from tests.reliability.crash.traffic import upload
+from tests.reliability.crash.worlds import a_forwarder, a_store, drain, settings_for, started
+from tests.reliability.result import Result, more_than
+from tests.reliability.scene import Scene
 
 _PEOPLE: Final = range(1, 9)
 _PATIENCE_SECONDS: Final = 60.0
@@ -68,7 +70,7 @@ def _scenery(scene: Scene) -> Iterator[_Scenery]:
             yield _Scenery(postgres.url, receiver, store, forwarder, other)
 
 
-def commit_order(scene: Scene) -> Result:
+def commit_order(scene: Scene) -> list[Result]:
     """D14: a transaction has its sequence number, and commits after others that came later."""
     acknowledged: Counter[str] = Counter()
     faults = []
@@ -85,7 +87,7 @@ def commit_order(scene: Scene) -> Result:
             scene.on_progress(number / scene.size.rounds)
         judgement = scenery.judge(acknowledged)
     faults += faults_in(judgement, refusals=[])
-    return Result("D14", 0, judgement, tuple(faults))
+    return line_of(f"{scene.size.rounds} late commits", judgement, faults)
 
 
 def _commit_late(scenery: _Scenery, held: "_HeldCommits", number: int) -> list[str]:
@@ -137,7 +139,7 @@ def _held_commits(database_url: str) -> Iterator[_HeldCommits]:
     engine.dispose()
 
 
-def stopped_forwarder(scene: Scene) -> Result:
+def stopped_forwarder(scene: Scene) -> list[Result]:
     """D15: a forwarder stands still until its leases are over and another one has delivered."""
     with _scenery(scene) as scenery:
         receiver, late = scenery.receiver, scenery.forwarder
@@ -159,4 +161,4 @@ def stopped_forwarder(scene: Scene) -> Result:
     faults += more_than(sent_again, 0, "deliveries were made or planned anew by the late forwarder")
     if not judgement.duplicates:
         faults.append("nothing was under way when the forwarder was stopped")
-    return Result("D15", 0, judgement, tuple(faults))
+    return line_of("a late forwarder", judgement, faults)

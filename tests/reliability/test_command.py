@@ -1,16 +1,16 @@
 """The command and its page: what is tried, how much of it, and what a run says."""
 
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from tests.crash import __main__ as command
-from tests.crash.judging import Judgement
-from tests.crash.results import Result
-from tests.crash.targets import TARGETS, Target
-from tests.crash.worlds import Scene, Size
+from tests.reliability import __main__ as command
+from tests.reliability.result import Result
+from tests.reliability.scene import Scene, Size
+from tests.reliability.targets import TARGETS, Target
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -25,11 +25,10 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *faults: str) -> list[Scene]:
     """D1 is tried by noting its scene, and finds what is given."""
     scenes: list[Scene] = []
 
-    def try_nothing(scene: Scene) -> Result:
+    def try_nothing(scene: Scene) -> list[Result]:
         scenes.append(scene)
         scene.on_progress(1.0)
-        found = Judgement(1_001, 1_002, 1_003, 4, 5, 6, 7, 8, None)
-        return Result("D1", 1_009, found, faults)
+        return [Result("first", "1 found", ()), Result("second", "2 found", faults)]
 
     target = Target("D1", "pretended", try_nothing, full=Size(1_000), everyday=Size(50))
     monkeypatch.setattr(command, "TARGETS", [target])
@@ -37,14 +36,16 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *faults: str) -> list[Scene]:
     return scenes
 
 
-def test_a_run_prints_its_seed_and_a_line_for_each_target(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_prints_its_seed_and_a_line_for_each_thing_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     scenes = pretend(monkeypatch)
 
     exit_code, said = run("D1", "--seed", "7")
 
     assert exit_code == 0
     assert said.startswith("seed 7, full size")
-    assert said.endswith("D1 1,009 1,001 1,002 1,003 6 4 8 holds")
+    assert said.endswith("D1 first 1 found holds D1 second 2 found holds")
     assert [(each.seed, each.size.rounds) for each in scenes] == [(7, 1_000)]
 
 
@@ -67,7 +68,7 @@ def test_a_broken_promise_is_told_and_ends_with_an_error(monkeypatch: pytest.Mon
 
     assert exit_code == 1
     assert "D1 pretended: BROKEN 4 events are lost" in said
-    assert said.endswith("BROKEN")
+    assert said.endswith("D1 first 1 found holds D1 second 2 found BROKEN")
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
@@ -76,7 +77,7 @@ def test_the_page_names_each_target_with_its_sizes_and_what_was_found(target: Ta
 
     assert len(rows) == 2
     for size in (target.full, target.everyday):
-        numbers = [size.rounds, size.acknowledged, size.stops]
+        numbers = [size.rounds, size.events, size.stops]
         assert all(f"{number:,}" in rows[0] for number in numbers if number > 2)
 
 
@@ -84,6 +85,18 @@ def test_the_page_shows_the_command_as_it_is() -> None:
     exit_code, said = run("--help")
 
     assert exit_code == 0
-    for words in ("--seed", "--size", "[D1|D2|D3|D13|D14|D15|X3]"):
+    for words in ("--seed", "--size", "[D1|D2|D3|D13|D14|D15|X3|D5|D9|D10-disk|D10-log|D16]"):
         assert words in said
     assert '`make crash ARGS="--seed 7 D1 D3"`' in PAGE.read_text("utf-8")
+
+
+def test_a_fault_is_tried_as_the_page_shows() -> None:
+    shown = '    make crash ARGS="--size everyday --seed 7 D9"\n'
+    assert shown in PAGE.read_text("utf-8")
+    arguments = shlex.split(shown)[-1].removeprefix("ARGS=")
+
+    exit_code, said = run(*arguments.split())
+
+    assert exit_code == 0, said
+    assert said.startswith("seed 7, everyday size D9 bodies signed with two secrets: holds")
+    assert "50 bodies, 50 arrived, 0 altered" in said

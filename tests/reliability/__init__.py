@@ -1,0 +1,1 @@
+"""What docs/reliability.md promises, tried: `crash` kills, `faults` misbehaves; one table of targets."""
