@@ -15,11 +15,14 @@ from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import RowMapping, select
 
 from higgs_shop.app import create_app
+from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.settings import Settings
 from higgs_shop.tables import events as events_table
 from higgs_shop.tables import messages, metadata
 from higgs_shop.wiring import Parts, wire
 from tests.api.browsing import Browser
+from tests.api.sending import TIMEOUT_SECONDS
+from tests.network_faults import THIS_MACHINE, Receiver
 
 NOW_MS = 1_772_360_100_000
 """1 March 2026, 10:15 UTC."""
@@ -62,7 +65,7 @@ class FakeClock:
         return self.now_ms
 
     def forward(self, *, minutes: float = 0, seconds: float = 0) -> None:
-        self.now_ms += int(minutes * 60_000 + seconds * 1_000)
+        self.now_ms += round(minutes * 60_000 + seconds * 1_000)
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,22 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBy
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A real one on this machine, that answers 200 until it is told otherwise."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def http() -> Iterator[OutgoingHttp]:
+    """Reaches receivers on this machine."""
+    with OutgoingHttp(
+        deadline_seconds=TIMEOUT_SECONDS, max_answer_bytes=65_536, reach=THIS_MACHINE
+    ) as http:
+        yield http
 
 
 @pytest.fixture

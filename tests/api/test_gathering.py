@@ -1,6 +1,5 @@
 """Outputs that send as batch, or wait for the session: what a real receiver gets, and when."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +17,6 @@ from tests.network_faults import Receiver
 
 SESSION: Final = "3B1C7C62-5C52-4E55-8A38-6E0A3C1B0001"
 DEVICE: Final = "58dfe642-ec66-4256-f423-7f8ccac60001"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -64,12 +64,6 @@ def impatient() -> Iterator[OutgoingHttp]:
         yield http
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
 @contextmanager
 def in_time() -> Iterator[None]:
     """The call may not outlive its deadline by more than what a busy machine needs."""

@@ -1,64 +1,27 @@
 """Several outputs of a workspace, through thick and thin: what holds one up does not hold up another."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from higgs_shop import outbox
 from higgs_shop.database import Database
-from higgs_shop.outbox import Draft, MessageState
+from higgs_shop.outbox import MessageState
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.outputs import Output, find_output, resume_output
 from higgs_shop.webhook_output import GAP_HEADER, Sender
-from tests.api.test_delivery import FakeClock, body, sequences
-from tests.network_faults import THIS_MACHINE, Received, Receiver, Reply
+from tests.api.conftest import FakeClock
+from tests.api.sending import ADA, BOB, a_sender, enqueue, sequences
+from tests.network_faults import Received, Receiver, Reply
 from tests.webhook_outputs import an_output
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-ADA, BOB = 1001, 1002
 FIVE_TRIES_SECONDS = (0, 5, 300, 600, 1_200)
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def sender(database: Database, clock: FakeClock) -> Iterator[Sender]:
-    """With the usual schedule, and waits exactly as planned."""
-    with OutgoingHttp(deadline_seconds=5, max_answer_bytes=65_536, reach=THIS_MACHINE) as http:
-        yield Sender(
-            database,
-            http,
-            timeout_seconds=5,
-            clock=clock,
-            inbox_address="http://127.0.0.1:1/nobody",
-            secrets=[SECRET],
-            random=lambda: 0.5,
-            monotonic_seconds=lambda: clock() / 1_000,
-        )
-
-
-def enqueue(database: Database, output: Output, *mpids: int, now_ms: int) -> None:
-    with database.write() as connection:
-        for mpid in mpids:
-            outbox.enqueue(
-                connection,
-                workspace_id="default",
-                output_id=output.id,
-                mpid=mpid,
-                drafts=[Draft(mpid, partial(body, mpid))],
-                now_ms=now_ms,
-            )
+def sender(database: Database, http: OutgoingHttp, clock: FakeClock) -> Sender:
+    return a_sender(database, http, clock)
 
 
 def deliver_all(sender: Sender) -> None:
@@ -101,14 +64,14 @@ def test_one_that_is_down_does_not_hold_up_the_other(
     sick, well = two(database, receiver)
     receiver.answer = only("/sick", Reply(503))
     for output in (sick, well):
-        enqueue(database, output, ADA, BOB, ADA, now_ms=clock())
+        enqueue(database, ADA, BOB, ADA, output=output, now_ms=clock())
     deliver_all(sender)
 
     assert len(at(receiver, "/sick")) == 2, "one try a person, and then they wait"
     assert len(at(receiver, "/well")) == 3
     assert {each.state for each in states(database, sick)} == {"waiting"}
     assert {each.state for each in states(database, well)} == {"delivered"}
-    clock.advance(seconds=5)
+    clock.forward(seconds=5)
     receiver.answer = lambda _: Reply()
     deliver_all(sender)
     assert [each.state for each in states(database, sick)] == ["delivered"] * 2
@@ -121,7 +84,7 @@ def test_410_pauses_one_output_which_keeps_everything_until_it_is_resumed(
     sick, well = two(database, receiver)
     receiver.answer = only("/sick", Reply(410))
     for output in (sick, well):
-        enqueue(database, output, ADA, BOB, ADA, now_ms=clock())
+        enqueue(database, ADA, BOB, ADA, output=output, now_ms=clock())
     deliver_all(sender)
 
     paused = now(database, sick)
@@ -131,9 +94,9 @@ def test_410_pauses_one_output_which_keeps_everything_until_it_is_resumed(
     assert len(at(receiver, "/well")) == 3
 
     receiver.answer = lambda _: Reply()
-    clock.advance(seconds=7 * 86_400)
+    clock.forward(seconds=7 * 86_400)
     for output in (sick, well):
-        enqueue(database, output, ADA, now_ms=clock())
+        enqueue(database, ADA, output=output, now_ms=clock())
     deliver_all(sender)
     assert len(at(receiver, "/sick")) == 1, "time alone does not resume it"
     assert len(at(receiver, "/well")) == 4
@@ -163,7 +126,7 @@ def test_a_refused_message_dies_after_five_tries_and_the_next_one_tells_of_the_g
     receiver.answer = lambda request: Reply(
         status_code if sequences([request]) in ([2], [3]) else 200
     )
-    enqueue(database, output, *[ADA] * 5, BOB, now_ms=clock())
+    enqueue(database, *[ADA] * 5, BOB, output=output, now_ms=clock())
     began_ms = clock()
     seen: list[tuple[int, float]] = []
     while {each.state for each in states(database, output)} & {"waiting"}:
@@ -173,7 +136,7 @@ def test_a_refused_message_dies_after_five_tries_and_the_next_one_tells_of_the_g
             (sequence, (clock() - began_ms) / 1_000)
             for sequence in sequences(receiver.requests[before:])
         ]
-        clock.advance(seconds=5)
+        clock.forward(seconds=5)
 
     ends = [sum(FIVE_TRIES_SECONDS[:number]) for number in range(1, 6)]
     assert [moment for sequence, moment in seen if sequence == 2] == ends
@@ -197,9 +160,9 @@ def test_a_refusal_at_one_output_is_no_gap_at_another(
         422 if request.path == "/sick" and sequences([request]) == [1] else 200
     )
     for output in (sick, well):
-        enqueue(database, output, ADA, ADA, now_ms=clock())
+        enqueue(database, ADA, ADA, output=output, now_ms=clock())
     for wait_seconds in FIVE_TRIES_SECONDS:
-        clock.advance(seconds=wait_seconds)
+        clock.forward(seconds=wait_seconds)
         deliver_all(sender)
 
     assert [each.state for each in states(database, sick)] == ["dead", "delivered"]

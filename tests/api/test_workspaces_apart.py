@@ -72,12 +72,6 @@ EXCEPTIONS: Final = {
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
 def side_by_side(
     open_store: OpenStore,
     database_url: str,

@@ -1,7 +1,6 @@
 """Connections on their pages: what they tell of an output, and what can be done to one, without scripts."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +17,6 @@ from tests.network_faults import Received, Receiver, Reply
 GONE = Reply(410)
 BROKEN = Reply(500, body=b"no room \x00 here")
 REFUSED = Reply(422)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture
