@@ -18,7 +18,7 @@ from higgs_shop.identity_settings import HAS_NONE
 from higgs_shop.identity_types import DEFAULT_IDS
 from higgs_shop.outbox import ReplayChoice
 from higgs_shop.outputs import MAIN_OUTPUT, Output, ensure_main_output, list_outputs
-from higgs_shop.replaying import moment, mpid_of, say_dead_letters, watch
+from higgs_shop.replay_command import moment, mpid_of, say_dead_letters, watch
 from higgs_shop.setting_values import one_line
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.workspaces import (

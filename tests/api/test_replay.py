@@ -155,7 +155,7 @@ def test_a_long_answer_is_kept_up_to_2048_characters(store: Store, receiver: Rec
 
 @pytest.mark.usefixtures("visitor_mpid")
 def test_a_list_goes_on_to_the_last(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("higgs_shop.replaying._LISTED_AT_ONCE", 1)
+    monkeypatch.setattr("higgs_shop.replay_command._LISTED_AT_ONCE", 1)
     assert len(said(replay(store, "--list"))) == 4
 
 
@@ -282,7 +282,7 @@ class TestWatching:
                 deliver(store)
                 said(replay(store, "--delivered-too"))
 
-        monkeypatch.setattr("higgs_shop.replaying.time", Meanwhile())
+        monkeypatch.setattr("higgs_shop.replay_command.time", Meanwhile())
         lines = said(replay(store, "--watch"))
         assert lines[-1] == (
             "Replay 1: 0 delivered, 0 dead, 0 waiting, 2 taken over by a later replay."
@@ -329,7 +329,7 @@ class TestWatching:
                     == 0
                 )
 
-        monkeypatch.setattr("higgs_shop.replaying.time", Meanwhile())
+        monkeypatch.setattr("higgs_shop.replay_command.time", Meanwhile())
         assert said(replay(store, "--watch"))[-1] == (
             "Replay 1: the output is gone, and its messages with it."
         )
