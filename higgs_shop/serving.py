@@ -23,7 +23,7 @@ from higgs_shop.database import STARTING_TIMEOUT_MS, Database, DatabaseError
 from higgs_shop.migrations import upgrade as upgrade_tables
 from higgs_shop.settings import Settings
 from higgs_shop.tables import metadata
-from higgs_shop.tls_server import TlsServer
+from higgs_shop.tls import TlsServer
 from higgs_shop.wiring import Parts, furnish, wire
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, find_workspace
 

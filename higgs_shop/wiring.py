@@ -17,7 +17,6 @@ from higgs_shop.aliasing import Aliasing
 from higgs_shop.apis.openapi import Api
 from higgs_shop.apis.rate_limit import RateLimiter, parse_limit
 from higgs_shop.background import Background, beat, this_forwarder
-from higgs_shop.certificate import Certificate, load_certificate
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database
 from higgs_shop.identity_client import Hmac, IdentityClient, IdentityError, Refused, User
@@ -43,6 +42,7 @@ from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.outputs import ensure_main_output, list_outputs
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
+from higgs_shop.tls import Certificate, load_certificate
 from higgs_shop.tracker import Gatherer, Tracker
 from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
 from higgs_shop.webhook_output import (

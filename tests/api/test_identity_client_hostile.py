@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import trustme
 
-from higgs_shop.certificate import load_certificate
 from higgs_shop.identity_client import (
     Basic,
     ConnectionLost,
@@ -31,6 +30,7 @@ from higgs_shop.identity_client import (
 )
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.settings import Settings
+from higgs_shop.tls import load_certificate
 from tests.network_faults import (
     BLACKHOLE,
     DRIP,

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trustme
 
-from higgs_shop.tls_server import TlsServer
+from higgs_shop.tls import TlsServer
 from tests.network_faults import serving, trusting
 
 PATIENCE_SECONDS = 60

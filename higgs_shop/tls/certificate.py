@@ -53,7 +53,7 @@ def load_certificate(settings: Settings, now_ms: int) -> Certificate:
 
     Raises: SettingsError when the folder cannot be written, or holds something else as the key.
     """
-    from higgs_shop import self_signed  # noqa: PLC0415 (slow, and seldom needed)
+    from higgs_shop.tls import self_signed  # noqa: PLC0415 (slow, and seldom needed)
 
     key_file = settings.instance / "certificate_key.pem"
     key_pem = keep_secret(settings, key_file.name, lambda: self_signed.new_key().decode()).encode()

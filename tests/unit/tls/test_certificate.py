@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from higgs_shop.certificate import Certificate, load_certificate
 from higgs_shop.settings import Settings, SettingsError
+from higgs_shop.tls import Certificate, load_certificate
 
 NOW_MS = 1_772_360_100_000
 DAY_MS = 86_400_000
