@@ -33,7 +33,6 @@ from higgs_shop.pages.connection_forms import (
 )
 from higgs_shop.pages.connections import (
     NEW_SECRET,
-    note,
     render_list,
     render_one,
     settings_form,
@@ -77,7 +76,7 @@ def add() -> Response | tuple[str, int]:
                 session[NEW_SECRET] = [workspace.id, wanted.name, wanted.secret]
                 flash(f"The connection {wanted.name} is there.", "info")
     except OutputRefused as refused:
-        note(form, refused)
+        form.note_mistakes(refused.mistakes)
         return render_list(form), 422
     return redirect(sent.location, 303)
 
@@ -106,7 +105,7 @@ def change(name: str) -> Response | tuple[str, int]:
                 is_same = (settings, authorization) == before
                 flash("Nothing was changed." if is_same else "The settings are changed.", "info")
     except OutputRefused as refused:
-        note(form, refused)
+        form.note_mistakes(refused.mistakes)
         return render_one(_found(name), form, SecretForm(formdata=None)), 422
     return redirect(sent.location, 303)
 
@@ -155,7 +154,7 @@ def add_secret(name: str) -> Response | tuple[str, int]:
                     session[NEW_SECRET] = [output.workspace_id, output.name, secret]
                 flash("Another secret signs as well.", "info")
     except OutputRefused as refused:
-        note(form, refused)
+        form.note_mistakes(refused.mistakes)
         output = _found(name)
         return render_one(output, settings_form(output), form), 422
     return redirect(sent.location, 303)

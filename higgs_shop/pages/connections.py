@@ -12,13 +12,11 @@ from higgs_shop import outbox
 from higgs_shop.outputs import (
     MOST_SECRETS,
     Output,
-    OutputRefused,
     OutputSettings,
     fingerprint,
     list_outputs,
 )
 from higgs_shop.pages.connection_forms import NewOutputForm, OutputForm, SecretForm
-from higgs_shop.pages.forms import Form
 from higgs_shop.pages.looked_into import choice_of, workspace_or_404
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.output_view import output_or_404, output_view
@@ -128,12 +126,6 @@ def settings_form(output: Output) -> OutputForm:
     settings = output.settings.model_dump()
     settings["left_out_metadata"] = ", ".join(output.settings.left_out_metadata)
     return OutputForm(formdata=None, data=settings)
-
-
-def note(form: Form, refused: OutputRefused) -> None:
-    """Put each mistake where it was made."""
-    for mistake in refused.mistakes:
-        form[mistake.field].errors = [sentence(mistake.reason)]
 
 
 def _asks_for_state() -> bool:

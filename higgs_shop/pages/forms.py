@@ -5,6 +5,7 @@ with the demonstration's value, never with what was typed.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import email_validator
@@ -27,6 +28,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 
 from higgs_shop.idsync_service import STRATEGIES
 from higgs_shop.inbox import MOST_NAME_CHARACTERS
+from higgs_shop.mistakes import Mistake
 from higgs_shop.pages.inbox_signing import secret_complaint
 from higgs_shop.pages.short import sentence
 from higgs_shop.shop import Product
@@ -126,6 +128,11 @@ class Form(FlaskForm):  # type: ignore[misc]  # the library is untyped
     def __init__(self, **options: Any) -> None:
         options.setdefault("formdata", request.form if request.method == "POST" else None)
         super().__init__(**options)
+
+    def note_mistakes(self, mistakes: Iterable[Mistake]) -> None:
+        """Put each where it was made: what a field holds is refused elsewhere than in the form."""
+        for mistake in mistakes:
+            self[mistake.field].errors = [sentence(mistake.reason)]
 
 
 class BareForm(Form):

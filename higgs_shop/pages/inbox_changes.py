@@ -47,7 +47,6 @@ from higgs_shop.pages.inbox import (
 )
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import sentence
 
 bp = Blueprint("inbox_changes", __name__)
 bp.before_request(observers_only)
@@ -90,8 +89,7 @@ def turn(name: str) -> Response | tuple[str, int]:
     try:
         dial = Dial.model_validate(form.given)
     except ValidationError as error:
-        for mistake in mistakes_in(Dial, form.given, error):
-            form[mistake.field].errors = [sentence(mistake.reason)]
+        form.note_mistakes(mistakes_in(Dial, form.given, error))
         return render_inbox(session_or_404(name), dial_form=form), 422
     return _turned(name, dial)
 

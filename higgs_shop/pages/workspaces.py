@@ -16,7 +16,6 @@ from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.forms import BareForm, NewWorkspaceForm, WorkspaceForm
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import sentence
 from higgs_shop.settings import variable
 from higgs_shop.workspaces import (
     MOST_COUNTED,
@@ -70,7 +69,7 @@ def add() -> Response | tuple[str, int]:
                 ensure_main_output(connection, workspace.id, now_ms=now_ms)
                 flash(f"The workspace {name} is there.", "info")
     except WorkspaceRefused as refused:
-        _note(form, refused)
+        form.note_mistakes(refused.mistakes)
         return _render_list(form), 422
     return redirect(sent.location, 303)
 
@@ -104,7 +103,7 @@ def change(name: str) -> Response | tuple[str, int]:
                     "info",
                 )
     except WorkspaceRefused as refused:
-        _note(form, refused)
+        form.note_mistakes(refused.mistakes)
         return _render_one(_found_or_404(name), form), 422
     except DefaultWorkspace:
         abort(400, _OF_THE_ENVIRONMENT)
@@ -176,12 +175,6 @@ def _found_or_404(name: str) -> ListedWorkspace:
     if found is None:
         abort(404, NO_SUCH_WORKSPACE)
     return found
-
-
-def _note(form: WorkspaceForm, refused: WorkspaceRefused) -> None:
-    """Put each mistake where it was made."""
-    for mistake in refused.mistakes:
-        form[mistake.field].errors = [sentence(mistake.reason)]
 
 
 def _shown_texts(found: ListedWorkspace) -> Mapping[str, str]:
