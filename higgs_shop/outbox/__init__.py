@@ -42,6 +42,7 @@ from higgs_shop.outbox.replays import (
     progress_of,
     start_replay,
 )
+from higgs_shop.outbox.trying_now import try_now, waits_for_retry
 
 __all__ = [
     "BACKLOG_IS_FULL",
@@ -81,4 +82,6 @@ __all__ = [
     "progress_of",
     "record",
     "start_replay",
+    "try_now",
+    "waits_for_retry",
 ]

@@ -28,6 +28,7 @@ from higgs_shop.pages import (
     product,
     profiles,
     replays,
+    trials,
     workspaces,
     x_ray,
 )
@@ -68,6 +69,7 @@ BLUEPRINTS = (
     connection_changes.bp,
     deliveries.bp,
     replays.bp,
+    trials.bp,
     intake.bp,
     workspaces.bp,
     operator.bp,

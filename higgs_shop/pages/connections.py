@@ -23,6 +23,7 @@ from higgs_shop.pages.output_view import output_or_404, output_view
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.replays import replay_view
 from higgs_shop.pages.short import sentence
+from higgs_shop.pages.trials import trial_view
 from higgs_shop.settings import variable
 
 bp = Blueprint("connections", __name__)
@@ -146,6 +147,7 @@ def _standing(connection: Connection, output: Output) -> dict[str, Any]:
     replays = outbox.list_replays(connection, output, most=_MOST_REPLAYS)
     return {
         "connection": output_view(connection, output),
+        "trial": trial_view(connection, output),
         "replays": [replay_view(connection, output, replay) for replay in replays],
     }
 

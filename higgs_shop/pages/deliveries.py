@@ -6,16 +6,17 @@ It reads what is stored and logs nothing.
 import json
 from typing import Any, Final, get_args
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, render_template, request, session
 
 from higgs_shop import outbox
 from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.outbox import ListedAttempt, ListedMessage, State
 from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.output_view import counts_view, output_or_404
+from higgs_shop.pages.output_view import can_try_now, counts_view, output_or_404
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import short_mpid
+from higgs_shop.tracker import TEST_EVENT, TEST_MPID
 
 bp = Blueprint("deliveries", __name__)
 bp.before_request(observers_only)
@@ -63,10 +64,13 @@ def show_one(name: str, number: int) -> str:
         if found is None:
             abort(404)
         message, body = found
+        session.modified = True  # the form's CSRF token wants a session that is kept
         return render_template(
             "pages/one_delivery.html",
             name=output.name,
             message=_message(message),
+            can_try_now=message.state == "waiting"
+            and can_try_now(connection, output, message.mpid),
             body=_readable(body),
             content_length=len(body),
             attempts=[_attempt(each) for each in outbox.list_attempts(connection, output, number)],
@@ -119,13 +123,14 @@ def _with_gaps(found: list[ListedMessage], *, is_all_of_one: bool) -> list[dict[
 
 def _message(message: ListedMessage) -> dict[str, Any]:
     is_tried = message.state == "waiting" and message.attempts > 0
+    is_test = message.mpid == TEST_MPID
     return {
         "id": message.id,
         "mpid": str(message.mpid),
         "mpid_short": short_mpid(message.mpid),
         "sequence": message.sequence,
-        "event_type": message.event_type,
-        "name": message.name,
+        "event_type": TEST_EVENT.event_type if is_test else message.event_type,
+        "name": TEST_EVENT.name if is_test else message.name,
         "webhook_id": message.webhook_id,
         "state": message.state,
         "sign": "retrying" if is_tried else message.state,

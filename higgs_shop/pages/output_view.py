@@ -15,7 +15,8 @@ from higgs_shop.outbox import MOST_COUNTED, Counts, NewestAttempt
 from higgs_shop.outputs import MAIN_OUTPUT, Output, find_output
 from higgs_shop.pages.looked_into import workspace_or_404
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import short_mpid
+from higgs_shop.pages.short import sentence, short_mpid
+from higgs_shop.tracker import why_no_test_event
 
 NO_SUCH_CONNECTION: Final = (
     "There is no such connection in this workspace; perhaps somebody has removed it. The page "
@@ -37,6 +38,7 @@ def output_view(connection: Connection, output: Output) -> dict[str, Any]:
     counts = outbox.count_messages(connection, output)
     attempts = outbox.newest_attempts(connection, output, most=_MOST_ATTEMPTS)
     is_silent = not forwarders(connection, parts().clock())
+    no_test = why_no_test_event(output)
     is_failing = bool(counts.waiting and attempts and not attempts[0].succeeded)
     return {
         "name": output.name,
@@ -49,11 +51,20 @@ def output_view(connection: Connection, output: Output) -> dict[str, Any]:
         "paused_at_ms": output.paused_at_ms,
         "is_full": output.is_full,
         "is_silent": is_silent,
+        "can_try_now": can_try_now(connection, output),
+        "no_test_because": None if no_test is None else sentence(no_test.reason),
         "next_due_ms": outbox.next_due_ms(connection, output),
         "waiting_since_ms": counts.oldest_waiting_ms,
         "counts": counts_view(counts),
         "attempts": [_attempt_view(attempt) for attempt in attempts],
     }
+
+
+def can_try_now(connection: Connection, output: Output, mpid: int | None = None) -> bool:
+    """Whether something of an output, or of one person there, waits for nothing but its next retry."""
+    return output.state == "running" and outbox.waits_for_retry(
+        connection, output, mpid=mpid, now_ms=parts().clock()
+    )
 
 
 def counts_view(counts: Counts) -> dict[str, dict[str, Any]]:

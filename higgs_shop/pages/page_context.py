@@ -14,6 +14,7 @@ from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import ago, iso, pretty_json, short_mpid, utc
 from higgs_shop.pages.x_ray import x_ray_of
 from higgs_shop.shop import format_cents
+from higgs_shop.tracker import TEST_MPID
 from higgs_shop.visitors import Intent, Standing
 
 _TITLES = {
@@ -76,6 +77,7 @@ def add_page_context(app: Flask) -> None:
     app.jinja_env.filters["utc"] = utc
     app.jinja_env.filters["pretty_json"] = pretty_json
     app.jinja_env.filters["ago"] = partial(ago, clock=lambda: parts().clock())
+    app.jinja_env.globals["test_mpid"] = str(TEST_MPID)
     app.jinja_env.globals["form_token"] = form_token
     app.jinja_env.globals["is_first_wrong"] = is_first_wrong
     app.jinja_env.globals["nav_url"] = nav_url

@@ -37,9 +37,12 @@ from higgs_shop.tracker.tracker import (
     events_of_person,
     events_of_visit,
 )
+from higgs_shop.tracker.trial import TEST_EVENT, TEST_MPID, send_test_event, why_no_test_event
 
 __all__ = [
     "PERSON_COLUMNS",
+    "TEST_EVENT",
+    "TEST_MPID",
     "Amounts",
     "AttributeChange",
     "AttributeNews",
@@ -80,4 +83,6 @@ __all__ = [
     "keep_batch",
     "mpid_of_batch",
     "person_of",
+    "send_test_event",
+    "why_no_test_event",
 ]

@@ -10,6 +10,7 @@ from sqlalchemy import event
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outputs import list_outputs
+from higgs_shop.tracker import send_test_event
 from tests.api.conftest import OpenStore, Store
 from tests.api.journeys import mpid, sign_out, sign_up
 
@@ -201,6 +202,10 @@ def test_looking_at_deliveries_and_replaying_them_reads_no_table_from_end_to_end
             with database.read() as connection:
                 outbox.count_chosen(connection, output, choice, most=2)
             outbox.start_replay(database, output, choice, now_ms=1)
+        with database.write() as connection:
+            assert send_test_event(connection, output, now_ms=store.clock())
+        for mpid in (None, 1):
+            outbox.try_now(database, output, mpid=mpid, now_ms=0)
 
     assert len(statements) > 20
     assert scans(database, statements) == []

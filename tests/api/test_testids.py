@@ -314,8 +314,23 @@ def _connecting(store: Store, receiver: Receiver) -> Iterable[tuple[str, Page]]:
     yield "/connections/<name>/deliveries", older
     nobody = visitor.get("/connections/webhook/deliveries?mpid=x")
     yield "/connections/<name>/deliveries", nobody
+    yield from _trying_out(store, visitor, receiver)
     yield from _replaying(store, visitor)
     yield from _setting(store, visitor)
+
+
+def _trying_out(store: Store, visitor: Browser, receiver: Receiver) -> Iterable[tuple[str, Page]]:
+    """A test event, which the receiver does not take."""
+    receiver.script(Reply(500))
+    sent = visitor.submit(visitor.get("/connections/webhook"), "connection-send-test")
+    yield "/connections/<name>", visitor.follow(sent)
+    store.parts.sender.deliver_due()
+    failed = visitor.get("/connections/webhook")
+    yield "/connections/<name>", failed
+    delivery = visitor.get(failed.one("connection-test-delivery")["href"])
+    yield "/connections/<name>/deliveries/<number>", delivery
+    visitor.submit(delivery, "delivery-try-now")
+    store.parts.sender.deliver_due()
 
 
 def _delivery(visitor: Browser, number: int) -> Page:

@@ -23,8 +23,10 @@ from higgs_shop.outputs import (
     change_output,
     find_output,
     list_outputs,
+    pause_output,
 )
 from higgs_shop.tables import metadata
+from higgs_shop.tracker import send_test_event
 from higgs_shop.workspaces import remove_workspace
 from tests.api.browsing import Browser
 from tests.api.conftest import OpenStore, Store
@@ -116,6 +118,7 @@ def live(store: Store) -> list[Any]:
     _deliver(store)
     told += _replay(store)
     _deliver(store)
+    told += _try_out(store)
     return told
 
 
@@ -272,6 +275,7 @@ def _connect(visitor: Browser) -> list[Any]:
         ("connection-change", {"unique_id": "mine", "url": "https://receiver.example/"}),
         ("connection-pause", {}),
         ("connection-resume", {}),
+        ("connection-send-test", {}),
         ("connection-add-secret", {}),
         ("connection-remove-secret", {}),
     ):
@@ -313,6 +317,35 @@ def _replay(store: Store) -> list[Any]:
         progress = outbox.progress_of(connection, output, replay.id)
     sequences = [message.sequence for message in chosen + listed]
     return [counted, sequences, len(attempts), progress]
+
+
+def _try_out(store: Store) -> list[Any]:
+    """A test event to where nobody listens, which is tried again before its time; then it is left."""
+    database, workspace_id = store.parts.database, store.parts.workspace_id
+    with database.write() as connection:
+        settings = OutputSettings(url="http://127.0.0.1:1/")
+        add_output(
+            connection,
+            workspace_id,
+            "nowhere",
+            settings,
+            authorization="",
+            secrets=(),
+            now_ms=store.clock(),
+        )
+        output = find_output(connection, workspace_id, "nowhere")
+        assert output is not None
+        assert send_test_event(connection, output, now_ms=store.clock())
+    _deliver(store)
+    told: list[Any] = []
+    with database.read() as connection:
+        told.append(outbox.waits_for_retry(connection, output, now_ms=store.clock()))
+    told.append(outbox.try_now(database, output, now_ms=store.clock()))
+    _deliver(store)
+    with database.write() as connection:
+        told.append([each.attempts for each in outbox.list_messages(connection, output, most=2)])
+        pause_output(connection, output.id, "for a test", store.clock())
+    return told
 
 
 def of_workspace(store: Store, name: str) -> Mapping[str, list[Mapping[str, Any]]]:

@@ -1,0 +1,112 @@
+"""Trying at once what waits for its next retry, because somebody says that the receiver is well again.
+
+Only the waiting is cut short. Attempts are counted on, a person's messages still go by sequence number,
+and whoever holds a lease keeps it: what is being sent is not sent beside that.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Connection, Select, bindparam, literal, select, update
+
+from higgs_shop.database import Database
+from higgs_shop.outbox.mailboxes import (
+    IS_WAITING,
+    MailboxKey,
+    database_time,
+    hold_free_mailboxes,
+    hold_mailbox,
+    set_due,
+)
+from higgs_shop.outputs import Output, held_output
+from higgs_shop.tables import mailboxes, messages
+
+# What one write transaction is about: a page that wants to write waits for no more than this.
+_AT_ONCE: Final = 500
+
+
+def waits_for_retry(
+    connection: Connection, output: Output, *, mpid: int | None = None, now_ms: int
+) -> bool:
+    """Whether anything of an output, or of one person there, is not due yet."""
+    waiting = _waiting(connection, output, mpid, now_ms).limit(1)
+    return connection.execute(waiting).first() is not None
+
+
+def try_now(database: Database, output: Output, *, mpid: int | None = None, now_ms: int) -> int:
+    """Make due what waits for a retry, of everybody at an output or of one person, to be sent by whoever
+    forwards.
+
+    It is done by and by, in short transactions. What waits for a retry only since it was asked for is not
+    part of it, so that nothing is tried over and over.
+
+    Args:
+        mpid: of this person alone.
+        now_ms: when it was asked for.
+    Returns: of how many people something was made due; 0 also when the output was removed meanwhile.
+    Raises: DatabaseBusy.
+    """
+    made_due = 0
+    with database.read() as connection:
+        waiting = _waiting(connection, output, mpid, now_ms).execution_options(yield_per=_AT_ONCE)
+        for mpids in connection.scalars(waiting).partitions():
+            left = mpids
+            while left:
+                held, left = _make_due(database, output, left, now_ms)
+                made_due += held
+    return made_due
+
+
+def _make_due(
+    database: Database, output: Output, mpids: Sequence[int], now_ms: int
+) -> tuple[int, list[int]]:
+    """Make those mailboxes due that are free, and the first of them in any case.
+
+    Waiting for the first one while holding none, and for no other, is in nobody's way, as in a replay.
+    Returns: how many were made due, and whose others held.
+    """
+    with database.write() as connection:
+        if held_output(connection, output.workspace_id, output.id) is None:
+            return 0, []
+        if not hold_mailbox(connection, _key(output, mpids[0])):  # the store was reset meanwhile
+            return 0, []
+        held = hold_free_mailboxes(connection, output.workspace_id, output.id, mpids)
+        due_at_ms = _time(connection, now_ms)
+        values = {"of_workspace": output.workspace_id, "of_output": output.id, "mpids": list(held)}
+        connection.execute(_END_WAITS, {**values, "now_ms": due_at_ms})
+        set_due(connection, [_key(output, mpid) for mpid in held], due_at_ms)
+    return len(held), [mpid for mpid in mpids if mpid not in held]
+
+
+def _key(output: Output, mpid: int) -> MailboxKey:
+    return MailboxKey(output.workspace_id, output.id, mpid)
+
+
+def _time(connection: Connection, now_ms: int) -> int:
+    """By the clock that says what is due: whoever asks may be ahead of it."""
+    return now_ms if connection.dialect.name == "sqlite" else database_time(connection)
+
+
+def _waiting(connection: Connection, output: Output, mpid: int | None, now_ms: int) -> Select[Any]:
+    """Whose mailboxes are not due yet."""
+    found = select(mailboxes.c.mpid).where(
+        mailboxes.c.workspace_id == output.workspace_id,
+        mailboxes.c.output_id == output.id,
+        mailboxes.c.due_at_ms > literal(_time(connection, now_ms), BigInteger),
+    )
+    return found if mpid is None else found.where(mailboxes.c.mpid == mpid)
+
+
+_now_ms: Final = bindparam("now_ms", type_=BigInteger())
+
+_END_WAITS: Final = (
+    update(messages)
+    .where(
+        messages.c.workspace_id == bindparam("of_workspace"),
+        messages.c.output_id == bindparam("of_output"),
+        messages.c.mpid.in_(bindparam("mpids", expanding=True)),
+        IS_WAITING,
+        messages.c.next_attempt_ms > _now_ms,
+    )
+    .values(next_attempt_ms=_now_ms)
+)
