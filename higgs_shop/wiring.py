@@ -72,7 +72,7 @@ APIS: Final[Mapping[str, Api]] = {
     WEB_CONFIG_MOUNT: intake.CONFIG_API,
     SERVER_INTAKE_MOUNT: intake.SERVER_API,
 }
-"""Every HTTP API of the store, by its mount: what /openapi.json describes."""
+"""Every HTTP API that is mounted beside the pages, by its mount, as /openapi.json describes it."""
 
 _MAX_ANSWER_BYTES = 64 * 1024
 # The others go on serving pages while the inbox holds answers back.

@@ -31,8 +31,9 @@ from higgs_shop.inbox import (
     remove_session,
     turn_dial,
 )
-from higgs_shop.pages.inbox import NUMBER, curl_of, session_or_404, token_of
+from higgs_shop.pages.inbox import curl_of, session_or_404, token_of
 from higgs_shop.pages.inbox_json import (
+    MOST_ID,
     Filters,
     Page,
     WantedSession,
@@ -172,10 +173,11 @@ def count(name: str) -> Response:
     return jsonify({"count": found})
 
 
-@bp.get(f"/sessions/<name>/requests/<{NUMBER}:number>")
+@bp.get("/sessions/<name>/requests/<int:number>")
 def show_request(name: str, number: int) -> Response:
     """One request, and the command that sends it again."""
     shown = session_or_404(name)
+    _refuse_no_number(number)
     with parts().database.read() as connection:
         found = get_request(connection, shown.workspace_id, shown.token, number)
     if found is None:
@@ -191,14 +193,21 @@ def empty(name: str) -> Response:
     return jsonify({"removed_requests": removed})
 
 
-@bp.delete(f"/sessions/<name>/requests/<{NUMBER}:number>")
+@bp.delete("/sessions/<name>/requests/<int:number>")
 def remove_one(name: str, number: int) -> Response:
     """Forget one request."""
+    _refuse_no_number(number)
     with parts().database.write() as connection:
         is_removed = remove_request(connection, _claim(connection, name), number)
     if not is_removed:
         _refuse(HTTPStatus.NOT_FOUND, _NO_SUCH_REQUEST)
     return jsonify({"removed_requests": 1})
+
+
+def _refuse_no_number(number: int) -> None:
+    """The database cannot even be asked for all of them. (A limit in the route would answer 405.)"""
+    if number > MOST_ID:
+        _refuse(HTTPStatus.NOT_FOUND, _NO_SUCH_REQUEST)
 
 
 def _claim(connection: Connection, name: str) -> InboxSession:

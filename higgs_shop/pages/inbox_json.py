@@ -12,9 +12,11 @@ from higgs_shop.pages.inbox_signing import secret_complaint
 from higgs_shop.pages.short import iso
 
 MOST_LISTED: Final = 100
+MOST_ID: Final = 2**53 - 1
+"""JavaScript reads no larger number right."""
 
 _Text = Annotated[str, Field(max_length=1_000)]
-_Id = Annotated[int, Field(ge=0, lt=2**53)]
+_Id = Annotated[int, Field(ge=0, le=MOST_ID)]
 
 
 class WantedSession(BaseModel):

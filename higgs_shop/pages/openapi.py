@@ -2,14 +2,20 @@
 
 import functools
 import json
+from collections.abc import Mapping
+from typing import Final
 
 from flask import Blueprint, Response
 
-from higgs_shop.apis.openapi import document
+from higgs_shop.apis.openapi import Api, document
+from higgs_shop.pages.inbox_description import INBOX_API, INBOX_MOUNT
 from higgs_shop.version import __version__
 from higgs_shop.wiring import APIS
 
 bp = Blueprint("openapi", __name__)
+
+EVERY_API: Final[Mapping[str, Api]] = {**APIS, INBOX_MOUNT: INBOX_API}
+"""Those that are mounted beside the pages, and the one among them."""
 
 
 @bp.get("/openapi.json")
@@ -22,4 +28,4 @@ def show() -> Response:
 
 @functools.cache
 def _document() -> bytes:
-    return json.dumps(document("Higgs Shop", __version__, APIS)).encode()
+    return json.dumps(document("Higgs Shop", __version__, EVERY_API)).encode()

@@ -290,6 +290,8 @@ def test_what_is_wrong_is_named(
         ("PUT", f"{API}/none/dial", 404),
         ("DELETE", f"{API}/none/requests", 404),
         ("GET", f"{OWN}/requests/1", 404),
+        ("GET", f"{OWN}/requests/9007199254740992", 404),
+        ("DELETE", f"{OWN}/requests/99999999999999999999", 404),
         ("GET", f"{OWN}/nothing", 404),
         ("POST", f"{OWN}/dial", 405),
     ],

@@ -199,6 +199,11 @@ def delivering(shopper: Shopper) -> Iterator[str]:
     shopper.open("/x-ray")
     yield "x-ray, with several connections"
     shopper.open(f"/connections/{name}")
+    shopper.press("connection-send-test")
+    yield "connection, failing, with a test event"
+    shopper.press("connection-test-delivery")
+    yield "delivery of a test event"
+    shopper.open(f"/connections/{name}")
     shopper.press("connection-add-secret")
     shopper.press("connection-pause")
     yield "connection, paused"

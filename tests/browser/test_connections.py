@@ -105,6 +105,38 @@ def test_what_is_refused_is_given_up_and_can_be_delivered_again(
     expect(observer.see("replay-delivered")).to_have_text("1")
 
 
+@pytest.mark.parametrize("with_scripts", [True, False], ids=["scripts", "no_scripts"])
+def test_what_became_of_a_test_event_is_told_and_it_need_not_wait_for_its_retry(
+    new_store: NewStore, new_shopper: NewShopper, with_scripts: bool
+) -> None:
+    store = new_store("store", WEBHOOK_RETRY_SECONDS="0,3600")
+    observer = new_shopper(store.address, java_script_enabled=with_scripts)
+
+    def is_told(state: str) -> bool:
+        if observer.see("connection-test").get_attribute("data-state") == state and (
+            state == "delivered" or "500" in observer.see("connection-test").inner_text()
+        ):
+            return True
+        if not with_scripts:
+            observer.press("connection-test-look-again")
+        return False
+
+    turn(observer, "failing")
+    observer.open("/connections")
+    observer.press("connection-send-test")
+    until(lambda: is_told("waiting"), "the failed attempt told")
+    observer.open("/inbox")
+    expect(observer.see("inbox-request")).to_contain_text("Test Event")
+
+    turn(observer, "usual")
+    observer.open("/connections/webhook")
+    observer.press("connection-try-now")
+    until(lambda: is_told("delivered"), "the delivery told")
+    expect(observer.see("connection-try-now")).to_have_count(0)
+    observer.press("connection-test-delivery")
+    expect(observer.see("delivery-attempt")).to_have_count(2)
+
+
 def test_it_works_without_scripts(
     store: StoreProcess, new_shopper: NewShopper, shopper: Shopper
 ) -> None:

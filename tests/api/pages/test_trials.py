@@ -79,9 +79,7 @@ class TestSending:
     ) -> None:
         page = send_test(visitor, path)
         assert page.path == "/connections/webhook#test-event"
-        assert page.notices == [
-            "A test event is on its way; under Test event is what comes of it."
-        ]
+        assert page.notices == ["A test event is on its way; under Test event is what comes of it."]
         assert page.one("connection-test")["data-state"] == "waiting"
         assert page.has("connection-test-look-again")
 
