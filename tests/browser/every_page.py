@@ -209,7 +209,8 @@ def delivering(shopper: Shopper) -> Iterator[str]:
     yield "connection, paused"
     shopper.press("connection-deliveries")
     yield "deliveries"
-    shopper.press("delivery-link")
+    with shopper.page.expect_event("load"):
+        shopper.see("delivery-link").last.click()
     yield "delivery"
     shopper.open(f"/connections/{name}/deliveries?state=dead&mpid={TOO_LONG_WORD}")
     yield "deliveries with a mistake"
