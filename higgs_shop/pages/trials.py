@@ -27,8 +27,7 @@ _PAUSED: Final = "The connection is paused, so nothing is tried. Press Go on sen
 @bp.post("/connections/<name>/test")
 def send(name: str) -> Response:
     """Send a test event, or try the last one again if it still waits; the answer says what came of it."""
-    if not BareForm().validate_on_submit():
-        abort(400)
+    _want_form()
     location = url_within("connections.show_one", name=name, _anchor="test-event")
     with submitting_untracked(location) as (connection, sent):
         output = output_or_404(connection, name)
@@ -43,12 +42,14 @@ def send(name: str) -> Response:
 @bp.post("/connections/<name>/try-now")
 def try_all(name: str) -> Response:
     """Try now what waits for a retry, of everybody."""
+    _want_form()
     return _try_now(name, url_within("connections.show_one", name=name))
 
 
 @bp.post(f"/connections/<name>/deliveries/<{_MESSAGE}:number>/try-now")
 def try_one(name: str, number: int) -> Response:
     """The same for the person whose message it is: what waits before it goes first."""
+    _want_form()
     with parts().database.read() as connection:
         found = outbox.get_message(connection, output_or_404(connection, name), number)
     if found is None:
@@ -78,6 +79,11 @@ def trial_view(connection: Connection, output: Output) -> dict[str, Any] | None:
     }
 
 
+def _want_form() -> None:
+    if not BareForm().validate_on_submit():
+        abort(400)
+
+
 def _send(connection: Connection, output: Output) -> str:
     """Returns: what is said of it."""
     try:
@@ -92,8 +98,6 @@ def _send(connection: Connection, output: Output) -> str:
 
 
 def _try_now(name: str, location: str, *, mpid: int | None = None) -> Response:
-    if not BareForm().validate_on_submit():
-        abort(400)
     with submitting_untracked(location) as (connection, sent):
         output = output_or_404(connection, name)
         if output.state == "paused":
