@@ -27,7 +27,8 @@ _PAUSED: Final = "The connection is paused, so nothing is tried. Press Go on sen
 @bp.post("/connections/<name>/test")
 def send(name: str) -> Response:
     """Send a test event, or try the last one again if it still waits; the answer says what came of it."""
-    _want_form()
+    if not BareForm().validate_on_submit():
+        abort(400)
     location = url_within("connections.show_one", name=name, _anchor="test-event")
     with submitting_untracked(location) as (connection, sent):
         output = output_or_404(connection, name)
@@ -42,22 +43,14 @@ def send(name: str) -> Response:
 @bp.post("/connections/<name>/try-now")
 def try_all(name: str) -> Response:
     """Try now what waits for a retry, of everybody."""
-    _want_form()
     return _try_now(name, url_within("connections.show_one", name=name))
 
 
 @bp.post(f"/connections/<name>/deliveries/<{_MESSAGE}:number>/try-now")
 def try_one(name: str, number: int) -> Response:
     """The same for the person whose message it is: what waits before it goes first."""
-    _want_form()
-    with parts().database.read() as connection:
-        found = outbox.get_message(connection, output_or_404(connection, name), number)
-    if found is None:
-        abort(404)
-    message, _body = found
-    return _try_now(
-        name, url_within("deliveries.show_one", name=name, number=number), mpid=message.mpid
-    )
+    location = url_within("deliveries.show_one", name=name, number=number)
+    return _try_now(name, location, number=number)
 
 
 def trial_view(connection: Connection, output: Output) -> dict[str, Any] | None:
@@ -79,11 +72,6 @@ def trial_view(connection: Connection, output: Output) -> dict[str, Any] | None:
     }
 
 
-def _want_form() -> None:
-    if not BareForm().validate_on_submit():
-        abort(400)
-
-
 def _send(connection: Connection, output: Output) -> str:
     """Returns: what is said of it."""
     try:
@@ -97,9 +85,12 @@ def _send(connection: Connection, output: Output) -> str:
     return "The last test event still waits to be delivered: that one is tried again now."
 
 
-def _try_now(name: str, location: str, *, mpid: int | None = None) -> Response:
+def _try_now(name: str, location: str, *, number: int | None = None) -> Response:
+    if not BareForm().validate_on_submit():
+        abort(400)
     with submitting_untracked(location) as (connection, sent):
         output = output_or_404(connection, name)
+        mpid = None if number is None else _mpid_or_404(connection, output, number)
         if output.state == "paused":
             abort(400, _PAUSED)
     if sent.is_new:
@@ -108,6 +99,14 @@ def _try_now(name: str, location: str, *, mpid: int | None = None) -> Response:
         flash(_tried_in_words(people), "info")
         parts().forwarder.wake()
     return redirect(sent.location, 303)
+
+
+def _mpid_or_404(connection: Connection, output: Output, number: int) -> int:
+    found = outbox.get_message(connection, output, number)
+    if found is None:
+        abort(404)
+    message, _body = found
+    return message.mpid
 
 
 def _tried_in_words(people: int) -> str:
