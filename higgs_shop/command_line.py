@@ -18,7 +18,7 @@ from higgs_shop.identity_settings import HAS_NONE
 from higgs_shop.identity_types import DEFAULT_IDS
 from higgs_shop.outbox import ReplayChoice
 from higgs_shop.outputs import MAIN_OUTPUT, Output, ensure_main_output, list_outputs
-from higgs_shop.replay_command import moment, mpid_of, say_dead_letters, watch
+from higgs_shop.replay_command import moment, mpid_of, none_of, say_dead_letters, watch
 from higgs_shop.setting_values import one_line
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.workspaces import (
@@ -134,16 +134,19 @@ def replay(
     order. The store that runs, or higgs-shop forward, sends them.
     """
     choice = ReplayChoice(**given)
+    if choice.from_ms is not None and choice.until_ms is not None:
+        _refuse_backward(choice.from_ms, choice.until_ms)
     with _database() as database:
         output = _output(database, workspace, name)
         if only_list:
-            say_dead_letters(database, output, choice)
+            if not say_dead_letters(database, output, choice):
+                click.echo(none_of(output, choice))
             return
         with database.read() as connection:
             found = outbox.count_chosen(connection, output, choice, most=outbox.MOST_COUNTED + 1)
             anybody = forwarders(connection, system_clock())
         if not found:
-            click.echo(f"Nothing to replay: the output {output.name} has no such message.")
+            click.echo(f"Nothing to replay. {none_of(output, choice)}")
             return
         if found > _ASKED_ABOVE and not yes:
             click.confirm(f"Deliver {_counted(found)} messages to {output.name} again?", abort=True)
@@ -336,6 +339,13 @@ def _output(database: Database, workspace: str, name: str) -> Output:
             f"--output={one_line(name)}: no such output in {workspace}; there is {', '.join(known)}"
         )
     return known[name]
+
+
+def _refuse_backward(from_ms: int, until_ms: int) -> None:
+    if until_ms <= from_ms:
+        _stop(
+            "--until is not after --since, so nothing lies between them; swap them (2h is two hours ago)"
+        )
 
 
 def _texts(given: dict[str, str | None]) -> dict[str, str]:

@@ -47,8 +47,11 @@ def mpid_of(text: str) -> int:
         raise click.BadParameter(f"{one_line(text)}: {error}") from None
 
 
-def say_dead_letters(database: Database, output: Output, choice: ReplayChoice) -> None:
-    """List what a replay of this choice would be about, newest first, with what was answered last."""
+def say_dead_letters(database: Database, output: Output, choice: ReplayChoice) -> int:
+    """List what a replay of this choice would be about, newest first, with what was answered last.
+
+    Returns: how many there are.
+    """
     said = 0
     for message, reply in _dead_letters(database, output, choice):
         said += 1
@@ -56,12 +59,24 @@ def say_dead_letters(database: Database, output: Output, choice: ReplayChoice) -
         event = message.name or message.event_type or "no event"
         click.echo(
             f"{message.webhook_id}  MPID {message.mpid} #{message.sequence}  {event}  "
-            f"{message.state} {closed:%Y-%m-%dT%H:%M:%SZ} after {message.attempts} attempts"
+            f"{message.state} {closed:%Y-%m-%dT%H:%M:%SZ} after {message.attempts} "
+            f"{'attempt' if message.attempts == 1 else 'attempts'}"
         )
         status = "" if message.last_status is None else f"{message.last_status} "
         click.echo(f"    {status}{message.last_error or _printable(reply)}".rstrip())
-    if not said:
-        click.echo(f"The output {output.name} has none.")
+    return said
+
+
+def none_of(output: Output, choice: ReplayChoice) -> str:
+    """That an output has nothing of this choice, as a sentence that repeats what was asked for."""
+    what = "dead letter" if choice.only_dead else "delivered or dead message"
+    asked = [
+        *([f"with the id {one_line(choice.webhook_id)}"] if choice.webhook_id is not None else []),
+        *([f"of the person {choice.mpid}"] if choice.mpid is not None else []),
+        *(["of that time"] if choice.from_ms is not None or choice.until_ms is not None else []),
+    ]
+    hint = "" if not choice.only_dead else "; --delivered-too looks at what was delivered as well"
+    return f"The output {output.name} has no {' '.join([what, *asked])}{hint}."
 
 
 def _dead_letters(

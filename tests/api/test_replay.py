@@ -138,12 +138,11 @@ def test_a_listed_dead_letter_says_whose_it_is_and_what_was_answered(
     assert len(lines) == 4
     webhook_id = store.rows("messages")[1]["webhook_id"]
     assert re.fullmatch(
-        rf"{webhook_id}  MPID {visitor_mpid} #2  About  dead \d{{4}}-\S+Z after 1 attempts",
+        rf"{webhook_id}  MPID {visitor_mpid} #2  About  dead \d{{4}}-\S+Z after 1 attempt",
         lines[0],
     )
     assert lines[1] == "    500 the machine behind is on fire \ufffd[31m"
     assert said(replay(store, "--list", "--webhook-id", webhook_id)) == lines[:2]
-    assert said(replay(store, "--list", "--mpid", "4711")) == ["The output webhook has none."]
     assert {row["state"] for row in store.rows("messages")} == {"dead"}
 
 
@@ -202,6 +201,36 @@ class TestChoosing:
         self, store: Store, arguments: tuple[str, ...], expected: int
     ) -> None:
         assert self.total(store, *arguments) == expected
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("--webhook-id", "msg_none"), "no dead letter with the id msg_none; --delivered-too"),
+            (
+                ("--mpid", "4711", "--since", "9d"),
+                "no dead letter of the person 4711 of that time;",
+            ),
+            (
+                ("--webhook-id", "msg_none", "--delivered-too"),
+                "no delivered or dead message with the id msg_none.",
+            ),
+        ],
+    )
+    def test_where_there_is_none_what_was_asked_for_is_repeated(
+        self, store: Store, arguments: tuple[str, ...], words: str
+    ) -> None:
+        (line,) = said(replay(store, *arguments))
+        assert line.startswith(f"Nothing to replay. The output webhook has {words}")
+        assert said(replay(store, "--list", *arguments)) == [
+            line.removeprefix("Nothing to replay. ")
+        ]
+
+    @pytest.mark.parametrize(("since", "until"), [("2h", "3h"), ("2030-01-01", "2030-01-01")])
+    def test_a_range_that_ends_before_it_begins_is_refused(
+        self, store: Store, since: str, until: str
+    ) -> None:
+        message = refused(replay(store, "--since", since, "--until", until))
+        assert message.startswith("--until is not after --since")
 
     @pytest.mark.parametrize("text", ["yesterday", "", "2x", "0000-00-00", "2.5h", "\udcff"])
     def test_a_wrong_time_is_named(self, store: Store, text: str) -> None:
