@@ -22,7 +22,7 @@ from higgs_shop.clock import system_clock
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database, DatabaseError
 from higgs_shop.migrations import upgrade as upgrade_tables
 from higgs_shop.settings import Settings
-from higgs_shop.tables import metadata
+from higgs_shop.tables import heartbeats, metadata
 from higgs_shop.tls import TlsServer
 from higgs_shop.wiring import Parts, furnish, wire
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, find_workspace
@@ -72,12 +72,14 @@ def forward(settings: Settings) -> None:
 def reset(settings: Settings) -> None:
     """A fresh store in one transaction, also under one that runs.
 
-    The generated secrets stay, and so do addresses and signatures.
+    The generated secrets stay, and so do addresses and signatures. So does who forwards: those
+    processes go on.
     """
     database = _open(settings)
     with database.write() as connection:
         for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+            if table is not heartbeats:
+                connection.execute(table.delete())
         furnish(connection, settings, system_clock())
     database.close()
 

@@ -22,7 +22,9 @@ from sqlalchemy import create_engine, func, make_url, select, text
 from higgs_shop.command_line import main
 from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
+from higgs_shop.settings import Settings
 from higgs_shop.tables import events, identity_intents, messages, outputs
+from higgs_shop.wiring import furnish
 from tests.api.browsing import Browser, over_tcp
 from tests.api.journeys import mpid, sign_in, sign_out
 from tests.at_once import at_once
@@ -160,6 +162,22 @@ class TestWrongUse:
         assert "many" in lines[1]
         assert "Traceback" not in result.output
 
+    def test_secrets_that_production_refuses_are_named_at_once(self, tmp_path: Path) -> None:
+        result = command(
+            "run",
+            INSTANCE=str(tmp_path),
+            ENVIRONMENT="production",
+            SECRET_KEY="SECRET",
+            WEBHOOK_SECRET="SECRET",
+        )
+        lines = result.output.splitlines()
+        assert [line.partition("=")[0] for line in lines] == [
+            "HIGGS_SHOP_SECRET_KEY",
+            "HIGGS_SHOP_IDSYNC_KEY",
+            "HIGGS_SHOP_IDSYNC_SECRET",
+            "HIGGS_SHOP_WEBHOOK_SECRET",
+        ]
+
     @pytest.mark.parametrize("port", ["-1", "65536", "http"])
     def test_a_wrong_port_is_named(self, tmp_path: Path, port: str) -> None:
         result = command("run", "--port", port, INSTANCE=str(tmp_path))
@@ -228,13 +246,14 @@ class TestLookingAfterTheDatabase:
         database = Database(f"sqlite:///{tmp_path / 'higgs-shop.db'}")
         upgrade(database)
         with database.write() as connection:
-            connection.execute(text("INSERT INTO heartbeats VALUES ('ada', 1)"))
+            furnish(connection, Settings(), 0)
+            connection.execute(text("UPDATE outputs SET state = 'paused'"))
         yield database
         database.close()
 
-    def beats(self, database: Database) -> int:
+    def is_as_left(self, database: Database) -> bool:
         with database.read() as connection:
-            return int(connection.execute(text("SELECT count(*) FROM heartbeats")).scalar_one())
+            return connection.scalars(text("SELECT state FROM outputs")).all() == ["paused"]
 
     @pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "enter", "nothing"])
     def test_reset_asks_first(self, used: Database, tmp_path: Path, answer: str) -> None:
@@ -242,7 +261,7 @@ class TestLookingAfterTheDatabase:
         assert result.exit_code == 1
         assert "Forget everything" in result.output
         assert str(tmp_path) in result.output
-        assert self.beats(used) == 1
+        assert self.is_as_left(used)
 
     @pytest.mark.parametrize(
         ("arguments", "answer"), [((), "y\n"), (("--yes",), "")], ids=["answered", "told"]
@@ -252,12 +271,14 @@ class TestLookingAfterTheDatabase:
     ) -> None:
         result = command("reset", *arguments, answer=answer, INSTANCE=str(tmp_path))
         assert result.exit_code == 0
-        assert self.beats(used) == 0
+        assert not self.is_as_left(used)
 
     def test_a_store_that_runs_goes_on_after_a_reset(self, tmp_path: Path) -> None:
         with running("run", "--port", "0", cwd=tmp_path, INSTANCE=str(tmp_path)) as (address, _):
             get(address, "/about")
+            until(lambda: get(address, "/readyz").json()["forwarder"] == "running", "it forwards")
             assert command("reset", "--yes", INSTANCE=str(tmp_path)).exit_code == 0
+            assert get(address, "/readyz").json()["forwarder"] == "running"
             assert 'data-state="anonymous"' in get(address, "/about").text
             assert "returning_user" in get(address, "/account").text
 
