@@ -63,8 +63,8 @@ def forward(settings: Settings) -> None:
     stopping = threading.Event()
     _on_stop(stopping.set)
     parts.start_background_work()
-    for url in _webhook_urls(parts):
-        click.echo(f"Forwarding to {url}")
+    for name, url in _webhooks(parts).items():
+        click.echo(f"Forwarding to {url} ({name})")
     stopping.wait()
     parts.close()
 
@@ -248,9 +248,9 @@ def _on_stop(stop: Callable[[], object]) -> None:
     signal.signal(signal.SIGINT, handle)
 
 
-def _webhook_urls(parts: Parts) -> list[str]:
+def _webhooks(parts: Parts) -> dict[str, str]:
     with parts.database.read() as connection:
-        return parts.webhook_urls(connection)
+        return parts.webhooks(connection)
 
 
 def _announce(parts: Parts) -> None:
@@ -259,8 +259,8 @@ def _announce(parts: Parts) -> None:
     click.echo(f"X-ray        {address}/x-ray")
     click.echo(f"Inbox        {address}/inbox")
     click.echo(f"Identity     {parts.settings.idsync_url or f'{address}/identity/v1/ (embedded)'}")
-    for url in _webhook_urls(parts):
-        click.echo(f"Webhook      {url}")
+    for name, url in _webhooks(parts).items():
+        click.echo(f"Webhook      {url} ({name})")
     if parts.certificate is not None:
         click.echo(f"Certificate  {parts.certificate.file}")
         click.echo(f"  SHA-256    {parts.certificate.fingerprint}")

@@ -677,6 +677,7 @@ inbox_requests = Table(
     Column("mpid", Text),
     Column("signature", Text, nullable=False),  # valid, invalid, missing, unchecked
     Column("signature_reason", Text, nullable=False),
+    Column("sender", Text),  # the name of the output that signed it
     Column("answer", _Json, nullable=False),  # the fields of inbox.Answer
     _ms("received_at_ms"),
     Column("body_digest", Text, nullable=False),

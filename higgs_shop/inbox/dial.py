@@ -58,6 +58,11 @@ class Dial(BaseModel):
     )
 
     @property
+    def in_force(self) -> "Dial":
+        """The dial by which the next request is answered: when this has run down, that of a new one."""
+        return Dial(times=0) if self.times == 0 else self
+
+    @property
     def answer(self) -> "Answer":
         """What the next request gets, before it is counted."""
         if self.times == 0:
@@ -91,21 +96,34 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A dial with a name, for a button."""
+    """A dial with a name, for a button; `meaning` is what the sender meets."""
 
     label: str
+    meaning: str
     dial: Dial
 
 
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
     {
-        "usual": Preset("Answer 204", Dial()),
-        "failing": Preset("500 always", Dial(status=500)),
-        "busy": Preset("503, Retry-After 60", Dial(status=503, retry_after_seconds=60)),
-        "recovering": Preset("Fail 3 times", Dial(status=500, times=3)),
-        "slow": Preset("Slow: 12 s", Dial(delay_ms=12_000)),
-        "dropping": Preset("Drop the connection", Dial(drop_connection=True)),
-        "gone": Preset("410 Gone", Dial(status=410)),
+        "usual": Preset("Answer 204", "a receiver that takes everything", Dial()),
+        "once": Preset("Fail once", "one that recovers at once", Dial(status=500, times=1)),
+        "recovering": Preset(
+            "Fail 3 times", "one that takes longer to recover", Dial(status=500, times=3)
+        ),
+        "failing": Preset("500 always", "one that fails", Dial(status=500)),
+        "busy": Preset(
+            "503, Retry-After 60",
+            "one that asks to be left alone for a minute",
+            Dial(status=503, retry_after_seconds=60),
+        ),
+        "slow": Preset(
+            "Slow: 12 s", "one that takes longer than the sender waits", Dial(delay_ms=12_000)
+        ),
+        "dropping": Preset(
+            "Drop the connection", "one that dies while it answers", Dial(drop_connection=True)
+        ),
+        "refusing": Preset("422 always", "one that finds the event wrong", Dial(status=422)),
+        "gone": Preset("410 Gone", "one that wants nothing more", Dial(status=410)),
     }
 )
 """By name. The slow one takes longer than the ten seconds that the store's own output waits."""

@@ -81,6 +81,7 @@ class InboxRequest:
         attempt: which one at this webhook-id it is, from 1; also when earlier ones were dropped.
         same_body: whether it has the same bytes as every earlier attempt; None when it is the first.
         signature: valid, invalid, missing or unchecked.
+        sender: the output that has signed it, by its name; None: another, or nobody knows.
         answer: decided when the request was kept, before it was sent.
     """
 
@@ -98,6 +99,7 @@ class InboxRequest:
     signature_reason: str
     answer: Answer
     received_at_ms: int
+    sender: str | None = None
 
     @cached_property
     def json(self) -> Any | None:
@@ -164,6 +166,7 @@ def keep(
     body: bytes,
     answer: Answer,
     verify: Verify,
+    sender: str | None = None,
     now_ms: int,
 ) -> InboxRequest:
     """Store one request inside the caller's write transaction, and drop the oldest beyond MOST_KEPT.
@@ -179,6 +182,7 @@ def keep(
         body: every byte of it.
         answer: what it will get.
         verify: e.g. `functools.partial(webhook_output.verify, secrets)`.
+        sender: the output that has signed it, by its name.
         now_ms: when it came.
     """
     verdict = verify(dict(headers), body, now_ms)
@@ -203,6 +207,7 @@ def keep(
         "mpid": _storable(summary.mpid) if summary else None,
         "signature": verdict.state,
         "signature_reason": verdict.reason,
+        "sender": sender,
         "answer": asdict(answer),
         "received_at_ms": now_ms,
     }

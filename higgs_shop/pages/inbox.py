@@ -1,17 +1,19 @@
 """The built-in webhook receiver, request by request, and the other inboxes beside it.
 
-It logs nothing. What is changed here is in `inbox_changes`; what comes in, in `inbox_receiver`.
+It logs nothing. What is changed here is in `inbox_changes`; what comes in, in `inbox_receiver`. The
+dial and the list are also answered alone, for live.js, which keeps them true.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Blueprint, abort, render_template, request, session, url_for
+from sqlalchemy import Connection
 
 from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.inbox import (
     MOST_SEARCHED_BYTES,
-    PRESETS,
     InboxRequest,
     InboxSession,
     Wanted,
@@ -26,6 +28,7 @@ from higgs_shop.inbox import (
     list_sessions,
 )
 from higgs_shop.pages.forms import DialForm, InboxSessionForm, SigningSecretForm
+from higgs_shop.pages.inbox_presets import presets_of
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import short_mpid
@@ -53,7 +56,8 @@ _SIGNED_HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature"
 @bp.get("/inbox/sessions/<name>")
 def show(name: str) -> str:
     """The newest requests of an inbox, or those that are looked for; and its dial."""
-    return render_inbox(session_or_404(name))
+    shown = session_or_404(name)
+    return _part(shown) or render_inbox(shown)
 
 
 @bp.get(f"/inbox/requests/<{NUMBER}:number>", defaults={"name": OWN})
@@ -61,7 +65,8 @@ def show(name: str) -> str:
 def show_request(name: str, number: int) -> str:
     """One request: headers, body, what it was answered, and whether its signature holds."""
     shown = session_or_404(name)
-    return render_inbox(shown, selected=request_or_404(shown, number))
+    selected = request_or_404(shown, number)
+    return _part(shown, selected) or render_inbox(shown, selected=selected)
 
 
 @bp.get("/inbox/sessions")
@@ -81,28 +86,21 @@ def render_inbox(
     session.modified = True  # the forms' CSRF token wants a session that is kept
     wanted = _wanted()
     with parts().database.read() as connection:
-        found = list_requests(connection, shown.workspace_id, shown.token, wanted, most=_PAGE + 1)
-        kept = count_requests(connection, shown.workspace_id, shown.token)
-        webhook_urls = parts().webhook_urls(connection)
+        listed = _listed(connection, shown, wanted, selected)
+        webhooks = parts().webhooks(connection)
         types = event_types(connection, shown.workspace_id, shown.token)
     # A dial that has run down is filled in as one that would begin anew.
     dial = {**shown.dial.model_dump(), "times": shown.dial.times or None}
     return render_template(
         "pages/inbox.html",
-        inbox=_view(shown),
-        requests=[_row(each) for each in found[:_PAGE]],
-        kept=kept,
+        **(_dial(shown) | listed),
         selected=_selected(shown, selected) if selected else None,
+        live_urls={part: _url(shown, selected, wanted, part=part) for part in ("dial", "list")},
         sought=_sought(wanted),
         types=types,
         signatures=SIGNATURES,
         most_searched=f"{MOST_SEARCHED_BYTES // 1024} KiB",
-        older_url=_url(shown, before=found[_PAGE - 1].id, **_sought(wanted))
-        if len(found) > _PAGE
-        else None,
-        webhook_urls=webhook_urls,
-        presets=PRESETS,
-        dial_words=dial_words(shown.dial),
+        webhooks=webhooks,
         dial_form=dial_form or DialForm(formdata=None, data=dial),
         most_held=parts().held_answers.most,
         secret_form=secret_form or SigningSecretForm(formdata=None),
@@ -186,13 +184,55 @@ def _view(shown: InboxSession) -> dict[str, Any]:
         "address": address_of(shown.token),
         "has_secret": shown.signing_secret is not None,
         "created_at_ms": shown.created_at_ms,
-        "dial": shown.dial,
+        "in_force": shown.dial.in_force,
         "dial_words": dial_words(shown.dial),
     }
 
 
-def _url(shown: InboxSession, **query: Any) -> str:
-    return url_for("inbox.show", name=name_of(shown.token), **query)
+def _part(shown: InboxSession, selected: InboxRequest | None = None) -> str | None:
+    """The part of the page that is asked for, if one is."""
+    match request.args.get("part"):
+        case "dial":
+            return render_template("_inbox_dial.html", **_dial(shown))
+        case "list":
+            with parts().database.read() as connection:
+                listed = _listed(connection, shown, _wanted(), selected)
+            return render_template("_inbox_list.html", **listed)
+        case _:
+            return None
+
+
+def _dial(shown: InboxSession) -> dict[str, Any]:
+    return {"inbox": _view(shown), "presets": presets_of(shown)}
+
+
+def _listed(
+    connection: Connection, shown: InboxSession, wanted: Wanted, selected: InboxRequest | None
+) -> dict[str, Any]:
+    """The requests that are wanted, and how to go on from them."""
+    found = list_requests(connection, shown.workspace_id, shown.token, wanted, most=_PAGE + 1)
+    is_more = len(found) > _PAGE
+    return {
+        "inbox": _view(shown),
+        "requests": [_row(each) for each in found[:_PAGE]],
+        "kept": count_requests(connection, shown.workspace_id, shown.token),
+        "selected_id": selected.id if selected else None,
+        "is_posted_to": address_of(shown.token) in parts().webhooks(connection).values(),
+        "older_url": _url(shown, None, replace(wanted, before_id=found[_PAGE - 1].id))
+        if is_more
+        else None,
+    }
+
+
+def _url(shown: InboxSession, selected: InboxRequest | None, wanted: Wanted, **more: str) -> str:
+    """The page of an inbox, or of one of its requests, with what is looked for there."""
+    query: dict[str, Any] = {**_sought(wanted), **more}
+    if wanted.before_id is not None:
+        query["before"] = wanted.before_id
+    name = name_of(shown.token)
+    if selected is not None:
+        return url_for("inbox.show_request", name=name, number=selected.id, **query)
+    return url_for("inbox.show", name=name, **query)
 
 
 def _wanted() -> Wanted:
@@ -225,6 +265,7 @@ def _row(kept: InboxRequest) -> dict[str, Any]:
         "mpid": _profile_mpid(summary.mpid) if summary and summary.mpid else None,
         "mpid_short": short_mpid(summary.mpid) if summary and summary.mpid else None,
         "sequence": summary.sequence if summary else None,
+        "sender": kept.sender,
         "signature": kept.signature,
         "signature_reason": kept.signature_reason,
         "attempt": kept.attempt,
@@ -248,7 +289,7 @@ def _selected(shown: InboxSession, kept: InboxRequest) -> dict[str, Any]:
         "signed_headers": [(name, kept.header(name)) for name in _SIGNED_HEADERS],
         "signed_beginning": f"{webhook_id}.{timestamp}." if webhook_id and timestamp else None,
         "curl": curl_of(kept),
-        "attempts_url": _url(shown, q=webhook_id) if kept.attempt > 1 else None,
+        "attempts_url": _url(shown, None, Wanted(text=webhook_id)) if kept.attempt > 1 else None,
     }
 
 

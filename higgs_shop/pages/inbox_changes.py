@@ -185,7 +185,8 @@ def _turned(name: str, dial: Dial) -> Response:
         turn_dial(connection, claimed, dial)
         return dial_words(dial)
 
-    return _changed(name, url_for("inbox.show", name=name), work)
+    # Whoever goes on by keyboard, or listens, is where the buttons are.
+    return _changed(name, url_for("inbox.show", name=name, _anchor="dial"), work)
 
 
 def _ask(what: str, shown: InboxSession, number: int | None = None) -> str:

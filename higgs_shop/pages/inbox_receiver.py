@@ -6,7 +6,7 @@ from flask import Blueprint, Response, abort, request
 
 from higgs_shop.hanging_up import NoAnswer
 from higgs_shop.inbox import Answer, NoSuchSession, claim_session, find_session, keep, take_answer
-from higgs_shop.pages.inbox_signing import check_of
+from higgs_shop.pages.inbox_signing import check_of, sender_of
 from higgs_shop.pages.parts import parts
 
 bp = Blueprint("inbox_receiver", __name__)
@@ -25,6 +25,8 @@ def receive(token: str) -> Response:
                 abort(404)
     request.max_content_length = _MAX_BODY_BYTES
     body = request.get_data()
+    headers = list(request.headers.items())
+    sender = sender_of(token, dict(headers), body)
     with parts().held_answers.place() as place:
         with parts().database.write() as connection:
             try:
@@ -45,10 +47,11 @@ def receive(token: str) -> Response:
                 session,
                 method=request.method,
                 path=request.full_path.rstrip("?"),
-                headers=list(request.headers.items()),
+                headers=headers,
                 body=body,
                 answer=answer,
                 verify=check_of(session),
+                sender=sender,
                 now_ms=parts().clock(),
             )
         # It is kept, whatever becomes of the answer.

@@ -31,7 +31,7 @@ def utc(ms: int) -> str:
 def ago(ms: int, clock: Clock) -> str:
     """How long ago, or how long until, in the largest unit that fits."""
     seconds = (clock() - ms) / 1_000
-    words = _span(abs(seconds))
+    words = span(abs(seconds))
     if words == "now":
         return "just now" if seconds >= 0 else "now"
     return f"{words} ago" if seconds >= 0 else f"in {words}"
@@ -48,7 +48,8 @@ def pretty_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """How long, in the largest unit that fits."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         if seconds >= length:
             return f"{int(seconds // length)} {unit}"

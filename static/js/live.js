@@ -1,6 +1,10 @@
 // Keeps true what changes by itself: each marked part of a page is fetched anew while it is looked at.
+// What its data-live-says picks is also told to who listens, when it reads differently than before.
 const LOOK_EVERY_MS = 2_000;
 const LOOK_AT_LEAST_EVERY_MS = 60_000;
+
+const parts = document.querySelectorAll("[data-live-url]");
+const status = document.createElement("p");
 
 function isBeingUsed(part) {
   const selection = getSelection();
@@ -15,12 +19,43 @@ function wordsOf(part) {
   return copy.textContent.replace(/\s+/g, " ").trim();
 }
 
+function said(part) {
+  const { liveSays } = part.dataset;
+  return liveSays ? [...part.querySelectorAll(liveSays)].map(wordsOf) : [];
+}
+
+// A link is the same wherever it has moved to; anything else is where it was.
+function finder(part, sought) {
+  const all = () => [...part.querySelectorAll("a, button, summary")];
+  const href = sought.getAttribute("href");
+  const alike = () => (href ? all().filter((each) => each.getAttribute("href") === href) : all());
+  const place = alike().indexOf(sought);
+  return () => alike()[place];
+}
+
+// The first link that is in sight, if the part begins above it: what is read stays where it is.
+function firstInSight(part) {
+  if (part.getBoundingClientRect().top >= 0) return undefined;
+  return [...part.querySelectorAll("a")].find((link) => link.getBoundingClientRect().top >= 0);
+}
+
 function show(part, page) {
   if (isBeingUsed(part) || wordsOf(page.body) === wordsOf(part)) return;
-  const focusable = () => [...part.querySelectorAll("a, button, summary")];
-  const place = focusable().indexOf(document.activeElement);
+  const before = said(part);
+  const focused = part.contains(document.activeElement) ? finder(part, document.activeElement) : undefined;
+  const read = firstInSight(part);
+  const top = read?.getBoundingClientRect().top;
+  const readAgain = read && finder(part, read);
+  const open = [...part.querySelectorAll("details[data-keep][open]")].map((each) => each.dataset.keep);
+
   part.replaceChildren(...page.body.childNodes);
-  if (place >= 0) focusable()[place]?.focus({ preventScroll: true });
+
+  for (const each of part.querySelectorAll("details[data-keep]")) each.open = open.includes(each.dataset.keep);
+  focused?.()?.focus({ preventScroll: true });
+  const again = readAgain?.();
+  if (again) scrollBy({ top: again.getBoundingClientRect().top - top, behavior: "instant" });
+  const news = said(part).filter((words) => !before.includes(words));
+  if (news.length > 0) status.textContent = news.join(". ");
 }
 
 async function keepLooking(part, pauseMs) {
@@ -39,6 +74,11 @@ async function keepLooking(part, pauseMs) {
   setTimeout(keepLooking, nextMs, part, nextMs);
 }
 
-for (const part of document.querySelectorAll("[data-live-url]")) {
+if (parts.length > 0) {
+  status.className = "visually-hidden";
+  status.setAttribute("role", "status");
+  document.getElementById("main").append(status);
+}
+for (const part of parts) {
   setTimeout(keepLooking, LOOK_EVERY_MS, part, LOOK_EVERY_MS);
 }

@@ -499,7 +499,7 @@ class TestRunning:
             )
             try:
                 assert process.stdout is not None
-                assert process.stdout.readline() == f"Forwarding to {webhook.url}/hook\n"
+                assert process.stdout.readline() == f"Forwarding to {webhook.url}/hook (webhook)\n"
                 assert stop(process) == (0, "")
             finally:
                 process.kill()

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from higgs_shop.inbox import MOST_DELAY_MS, MOST_KEPT, MOST_SEARCHED_BYTES, MOST_SESSIONS, PRESETS
+from tests.api.conftest import Store
 from tests.browser.store_process import StoreProcess
 
 DOCS: Final = (Path(__file__).parents[2] / "docs/inbox.md").read_text("utf-8")
@@ -52,8 +53,17 @@ def test_the_example_test_passes(served: StoreProcess) -> None:
     run(served, sys.executable, "-c", example)
 
 
-def test_the_tables_name_every_button_and_bound() -> None:
-    buttons = re.findall(r"^\| ([^|`]+?) \| (?:a|one) ", DOCS, re.MULTILINE)
-    assert buttons == [preset.label for name, preset in PRESETS.items() if name != "usual"]
+def test_the_table_tells_every_button_as_the_page_of_a_usual_store_does(store: Store) -> None:
+    rows = re.findall(r"^\| ([^|`]+?) \| (one [^|]+?) \| ([^|]+?) \|$", DOCS, re.MULTILINE)
+    page = store.browser().get("/inbox")
+    shown = {each["data-preset"]: each.text for each in page.all("inbox-preset-meaning")}
+    assert rows == [
+        (preset.label, preset.meaning, shown[name])
+        for name, preset in PRESETS.items()
+        if name != "usual"
+    ]
+
+
+def test_the_bounds_are_those_in_force() -> None:
     bounds: list[Any] = [MOST_KEPT, MOST_SESSIONS, MOST_DELAY_MS, MOST_SEARCHED_BYTES // 1_024]
     assert [bound for bound in bounds if f"{bound:,}" not in DOCS] == []

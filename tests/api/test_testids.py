@@ -11,6 +11,7 @@ import pytest
 
 from higgs_shop.background import beat, this_forwarder
 from higgs_shop.outputs import mark_full
+from higgs_shop.webhook_output import sign
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import OpenStore, Store
 from tests.api.journeys import TEE, add_to_cart, begin_checkout, buy, mpid, sign_up
@@ -413,7 +414,13 @@ def _call(visitor: Browser, action: str, **asked: Any) -> dict[str, Any]:
 
 def _post_to_inbox(store: Store, visitor: Browser, *, times: int) -> None:
     path = f"/inbox/{store.parts.secrets.inbox_token}"
-    headers = {"webhook-id": "msg_1", "webhook-timestamp": "1"}
+    at = store.clock() // 1_000
+    secret = store.parts.secrets.webhook_secret
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(at),
+        "webhook-signature": sign([secret], webhook_id="msg_1", timestamp_seconds=at, body=b"{}"),
+    }
     for _ in range(times):
         assert visitor.open(path, method="POST", data=b"{}", headers=headers).status == 204
 

@@ -310,6 +310,7 @@ def upgrade() -> None:
         sa.Column("mpid", sa.Text(), nullable=True),
         sa.Column("signature", sa.Text(), nullable=False),
         sa.Column("signature_reason", sa.Text(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=True),
         sa.Column("answer", _JSON, nullable=False),
         sa.Column("received_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("body_digest", sa.Text(), nullable=False),

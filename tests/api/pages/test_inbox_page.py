@@ -2,8 +2,10 @@
 
 import pytest
 
+from higgs_shop.webhook_output import sign
 from tests.api.browsing import Browser, Page
-from tests.api.conftest import Store
+from tests.api.conftest import OpenStore, Store
+from tests.api.delivering import add as add_output
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -38,6 +40,8 @@ def add(visitor: Browser, **fields: str) -> str:
             [500, 500, 500, 204],
             "The next 3 requests get 500, and those after it 204.",
         ),
+        ("once", [500, 204], "The next request gets 500, and those after it 204."),
+        ("refusing", [422, 422], "Every request gets 422."),
         ("gone", [410, 410], "Every request gets 410."),
     ],
 )
@@ -53,6 +57,115 @@ def test_a_button_turns_the_dial(
     assert [int(row["data-status"]) for row in reversed(listed)] == statuses
     visitor.submit(visitor.get("/inbox"), "inbox-preset", preset="usual")
     assert post(store) == 204
+
+
+@pytest.mark.parametrize(
+    ("seconds", "meanings"),
+    [
+        (
+            (0, 2, 60),
+            {
+                "usual": "delivered at once",
+                "once": "delivered after 2 s",
+                "recovering": "given up after 3 attempts, 1 min",
+                "busy": "given up after 3 attempts",
+                "slow": "delivered after 12 s",
+                "gone": "waits, and the connection is paused",
+            },
+        ),
+        (
+            (0,),
+            {"once": "given up after 1 attempt", "refusing": "given up after 1 attempt"},
+        ),
+        ((0, 0), {"once": "delivered at once"}),
+    ],
+)
+def test_each_button_says_what_becomes_of_an_event_by_the_settings_in_force(
+    open_store: OpenStore, seconds: tuple[int, ...], meanings: dict[str, str]
+) -> None:
+    store = open_store(webhook_retry_seconds=seconds, webhook_timeout_seconds=20)
+    said = {
+        each["data-preset"]: each.text
+        for each in store.browser().get("/inbox").all("inbox-preset-meaning")
+    }
+    assert {name: said[name] for name in meanings} == meanings
+
+
+def test_of_other_inboxes_a_button_says_what_the_sender_meets(visitor: Browser) -> None:
+    said = visitor.get(add(visitor)).all("inbox-preset-meaning")
+    assert [each.text for each in said if each["data-preset"] == "gone"] == [
+        "one that wants nothing more"
+    ]
+
+
+def test_a_dial_that_has_run_down_is_shown_as_what_is_answered(
+    store: Store, visitor: Browser
+) -> None:
+    visitor.submit(visitor.get("/inbox"), "inbox-preset", preset="once")
+    post(store)
+    dial = visitor.get("/inbox?part=dial").one("inbox-dial")
+    assert (dial["data-status"], dial["data-times"]) == ("204", "0")
+    assert "run down" in dial.text
+
+
+def test_the_parts_that_change_by_themselves_are_answered_alone(
+    store: Store, visitor: Browser
+) -> None:
+    post(store, b"needle")
+    post(store, b"hay")
+    listed = visitor.get("/inbox?part=list&q=needle")
+    assert len(listed.all("inbox-request")) == 1
+    assert not listed.has("inbox-search")
+    opened = visitor.get(f"{newest(visitor).path}?part=list")
+    links = [row.with_tag("a")[0].attributes for row in opened.all("inbox-request")]
+    assert ["aria-current" in each for each in links] == [True, False]
+
+
+def test_whoever_opens_a_request_finds_it_before_anything_else(
+    store: Store, visitor: Browser
+) -> None:
+    post(store, b"mine")
+    page = newest(visitor)
+    first = [page.html.index(f'data-testid="{each}"') for each in ("inbox-selected", "inbox-dial")]
+    assert first == sorted(first)
+    assert visitor.get(page.one("inbox-back")["href"]).path == "/inbox"
+
+
+def test_requests_say_which_connection_has_signed_them(store: Store, visitor: Browser) -> None:
+    add_output(store, "second", secrets=[SECRET])
+    for secret in (store.parts.secrets.webhook_secret, SECRET, f"{SECRET[:-1]}x"):
+        signature = sign(
+            [secret], webhook_id="m", timestamp_seconds=store.clock() // 1_000, body=b"{}"
+        )
+        post(
+            store,
+            webhook_id="m",
+            webhook_timestamp=str(store.clock() // 1_000),
+            webhook_signature=signature,
+        )
+
+    page = visitor.get("/inbox")
+    rows = [[each.text for each in row.find("inbox-sender")] for row in page.all("inbox-request")]
+    assert rows == [[], ["second"], ["webhook"]]
+    opened = visitor.get(page.all("inbox-request")[1].with_tag("a")[0]["href"])
+    assert opened.text("inbox-selected-sender") == "second"
+    assert [each["data-connection"] for each in page.all("inbox-webhook")] == ["webhook", "second"]
+    assert "those of the connections that post here" in page.text("inbox-checks")
+
+
+def test_where_another_workspace_signs_with_the_same_secret_both_are_named(
+    store: Store, visitor: Browser
+) -> None:
+    assert visitor.submit(visitor.get("/workspaces"), "workspace-add", id="kiosk").status == 303
+    seconds = store.clock() // 1_000
+    signature = sign(
+        [store.parts.secrets.webhook_secret],
+        webhook_id="m",
+        timestamp_seconds=seconds,
+        body=b"{}",
+    )
+    post(store, webhook_id="m", webhook_timestamp=str(seconds), webhook_signature=signature)
+    assert visitor.get("/inbox").text("inbox-sender") == "webhook or webhook of kiosk"
 
 
 def test_the_dial_is_set_exactly_and_says_what_each_request_got(

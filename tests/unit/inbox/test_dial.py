@@ -86,10 +86,12 @@ def test_every_preset_does_what_its_button_says() -> None:
 
     assert said == {
         "usual": ("Answer 204", "Every request gets 204."),
+        "once": ("Fail once", "The next request gets 500, and those after it 204."),
         "failing": ("500 always", "Every request gets 500."),
         "busy": ("503, Retry-After 60", "Every request gets 503 with Retry-After 60."),
         "recovering": ("Fail 3 times", "The next 3 requests get 500, and those after it 204."),
         "slow": ("Slow: 12 s", "Every request gets 204 after 12 s."),
         "dropping": ("Drop the connection", "Every request gets no answer, a closed connection."),
+        "refusing": ("422 always", "Every request gets 422."),
         "gone": ("410 Gone", "Every request gets 410."),
     }
