@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 from werkzeug.exceptions import HTTPException
 
-from higgs_shop.apis.errors import error_body, faults_of
+from higgs_shop.apis.errors import error_body
 from higgs_shop.inbox import (
     Dial,
     InboxError,
@@ -37,6 +37,7 @@ from higgs_shop.pages.inbox_json import (
     Filters,
     Page,
     WantedSession,
+    faults,
     request_json,
     session_json,
 )
@@ -132,7 +133,7 @@ def remove(name: str) -> Response:
 @bp.get("/sessions/<name>/dial")
 def show_dial(name: str) -> Response:
     """How it answers; `times` counts down."""
-    return jsonify(session_or_404(name).dial.model_dump())
+    return jsonify(session_or_404(name).dial.in_force.model_dump())
 
 
 @bp.put("/sessions/<name>/dial")
@@ -141,7 +142,7 @@ def turn(name: str) -> Response:
     dial = _body(Dial)
     with parts().database.write() as connection:
         turn_dial(connection, _claim(connection, name), dial)
-    return jsonify(dial.model_dump())
+    return jsonify(dial.in_force.model_dump())
 
 
 @bp.get("/sessions/<name>/requests")
@@ -226,13 +227,13 @@ def _claim(connection: Connection, name: str) -> InboxSession:
 def _body(model: type[_Body]) -> _Body:
     """What was sent as JSON. A body of another type is refused, which a form of another site has."""
     if request.mimetype != "application/json":
-        _refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON, with Content-Type: application/json")
+        _refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Type: send application/json")
     try:
         return model.model_validate(loads(request.get_data()), strict=True)
     except BadJson as error:
         _refuse(HTTPStatus.BAD_REQUEST, str(error))
     except ValidationError as error:
-        _refuse(HTTPStatus.BAD_REQUEST, *faults_of(error))
+        _refuse(HTTPStatus.BAD_REQUEST, *faults(model, error))
 
 
 def _query(model: type[_Body]) -> _Body:
@@ -243,7 +244,7 @@ def _query(model: type[_Body]) -> _Body:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        _refuse(HTTPStatus.BAD_REQUEST, *faults_of(error))
+        _refuse(HTTPStatus.BAD_REQUEST, *faults(model, error))
 
 
 def _refuse(status: HTTPStatus, *messages: str) -> NoReturn:
