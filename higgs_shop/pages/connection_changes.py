@@ -143,7 +143,8 @@ def add_secret(name: str) -> Response | tuple[str, int]:
         abort(400)
     typed = form.secret.data or ""
     try:
-        with submitting_untracked(_page_of(name, "signing")) as (connection, sent):
+        shown_at = "signing" if typed else "new-secret"
+        with submitting_untracked(_page_of(name, shown_at)) as (connection, sent):
             output = output_or_404(connection, name)
             if sent.is_new:
                 secret = signing_secret_or_new(typed)
