@@ -1,6 +1,7 @@
 """What an output was given, message by message: those that wait, that were delivered, that were given up.
 
-It reads what is stored and logs nothing.
+It reads what is stored and logs nothing. What changes by itself is also answered alone, as `?part=state`,
+for live.js.
 """
 
 import json
@@ -51,6 +52,7 @@ def show(name: str) -> str:
             counts=counts_view(outbox.count_messages(connection, output)),
             messages=_with_gaps(found[:_PAGE], is_all_of_one=mpid is not None and state is None),
             older_url=_older_url(name, found, state, sought),
+            live_url=_url(name, state, sought, before=_before(), part="state"),
             **choice_of(connection, workspace_or_404(connection), "connections.show"),
         )
 
@@ -103,8 +105,12 @@ def _older_url(
 ) -> str | None:
     if len(found) <= _PAGE:
         return None
-    before = found[_PAGE - 1].id
-    return url_within("deliveries.show", name=name, state=state, mpid=sought or None, before=before)
+    return _url(name, state, sought, before=found[_PAGE - 1].id)
+
+
+def _url(name: str, state: State | None, sought: str, **more: Any) -> str:
+    """The list with what is looked for in it."""
+    return url_within("deliveries.show", name=name, state=state, mpid=sought or None, **more)
 
 
 def _with_gaps(found: list[ListedMessage], *, is_all_of_one: bool) -> list[dict[str, Any]]:

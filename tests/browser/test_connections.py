@@ -137,6 +137,36 @@ def test_what_became_of_a_test_event_is_told_and_it_need_not_wait_for_its_retry(
     expect(observer.see("delivery-attempt")).to_have_count(2)
 
 
+def test_a_new_secret_is_in_sight_and_so_is_what_was_said_of_it(
+    observer: Shopper,
+) -> None:
+    observer.press("connection-link")
+    observer.press("connection-add-secret")
+    for testid in ("connection-new-secret", "notice"):
+        expect(observer.see(testid)).to_be_in_viewport()
+
+
+def test_what_becomes_of_a_delivery_is_told_while_it_is_looked_at(
+    store: StoreProcess, observer: Shopper, inbox: Shopper, shopper: Shopper
+) -> None:
+    store.wait_until_delivered()
+    turn(inbox, "failing")
+    shopper.open("/about")
+    observer.press("connection-link")
+    observer.press("connection-deliveries")
+    expect(observer.see("delivery").first).to_have_attribute("data-state", "waiting")
+    waiting = observer.another_tab()
+    waiting.open(observer.see("delivery-link").first.get_attribute("href") or "")
+    expect(waiting.see("delivery-attempt").nth(1)).to_have_attribute("data-status", "500")
+    waiting.see("delivery-attempt").first.locator("summary").click()
+
+    turn(inbox, "usual")
+    expect(waiting.see("delivery-state")).to_have_attribute("data-state", "delivered")
+    expect(waiting.page.locator("main > [role=status]").last).to_have_text("Delivered")
+    expect(waiting.see("delivery-answer").first).to_be_visible()
+    expect(observer.see("delivery").first).to_have_attribute("data-state", "delivered")
+
+
 def test_it_works_without_scripts(
     store: StoreProcess, new_shopper: NewShopper, shopper: Shopper
 ) -> None:
