@@ -84,6 +84,9 @@ class RequestAnswer(_Described):
         bool | None, Field(description="Whether its bytes are those of all earlier attempts.")
     ]
     signature: SignatureAnswer
+    sender: Annotated[
+        str | None, Field(description="The connection that has signed it, where that is known.")
+    ]
     answer: AnswerGiven
     event: EventAnswer | None
     body: Annotated[str | None, Field(description="Null: it is no UTF-8.")]
@@ -130,6 +133,10 @@ _MEANINGS: Final = {
 }
 
 
+# A query's parameter has its own meaning, and its values are told by their bounds.
+_NOT_OF_A_QUERY: Final = frozenset({"title", "description", "allowed"})
+
+
 def _asked_by(model: type[BaseModel]) -> tuple[Parameter, ...]:
     """The members of a query, which is never null: what is not asked for is left out."""
     return tuple(
@@ -137,7 +144,7 @@ def _asked_by(model: type[BaseModel]) -> tuple[Parameter, ...]:
             name,
             "query",
             _MEANINGS[name],
-            {key: value for key, value in _not_null(shape).items() if key != "title"},
+            {key: value for key, value in _not_null(shape).items() if key not in _NOT_OF_A_QUERY},
         )
         for name, shape in model.model_json_schema()["properties"].items()
     )
@@ -183,7 +190,7 @@ _WRONG: Final = {
     HTTPStatus.BAD_REQUEST: refusal(
         "The call is wrong: every fault of it is named at once.",
         "BAD_REQUEST",
-        "most: Input should be less than or equal to 100",
+        "most: use a whole number from 1 to 100",
     )
 }
 _CHANGING: Final = {
@@ -199,7 +206,7 @@ _WITH_BODY: Final = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: refusal(
         "The body is not declared as JSON.",
         "UNSUPPORTED_MEDIA_TYPE",
-        "send JSON, with Content-Type: application/json",
+        "Content-Type: send application/json",
     ),
     **too_large(64),
 }

@@ -185,6 +185,7 @@ def request_json(kept: InboxRequest) -> dict[str, Any]:
         "attempt": kept.attempt,
         "same_body": kept.same_body,
         "signature": {"state": kept.signature, "reason": kept.signature_reason},
+        "sender": kept.sender,
         "answer": asdict(kept.answer),
         "event": None if summary is None else asdict(summary),
         "body": text,

@@ -109,6 +109,7 @@ def test_a_request_is_told_whole(suite: Suite, session: Any) -> None:
             "state": "unchecked",
             "reason": "This inbox has no signing secret to check with.",
         },
+        "sender": None,
         "answer": {"status": 204, "retry_after_seconds": None, "delay_ms": 0, "not_held_ms": 0},
         "event": {"event_type": "screen_view", "name": "Home", "mpid": "-5", "sequence": None},
         "body": body.decode(),
@@ -177,7 +178,7 @@ def test_requests_are_counted_and_listed_by_what_they_are(
     assert suite.get(f"{OWN}/requests/count") == {"count": 2}
     assert suite.get(f"{OWN}/requests/count", **wanted) == {"count": 1}
     (found,) = suite.get(f"{OWN}/requests", **wanted)["requests"]
-    assert found["body"] == body.decode()
+    assert (found["body"], found["sender"]) == (body.decode(), "webhook")
 
 
 def signed(body: bytes, secret: str, now_ms: int) -> dict[str, str]:
