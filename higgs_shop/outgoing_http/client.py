@@ -27,6 +27,8 @@ from higgs_shop.outgoing_http.errors import (
 )
 from higgs_shop.outgoing_http.lookup import Lookup, Resolve, resolve
 
+_NOT_COMPLETE: Final = "the connection broke before the answer was complete"
+_NO_HTTP: Final = "what was answered is no HTTP"
 _HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "higgs-shop"}
 
 
@@ -206,15 +208,30 @@ def _in_our_words() -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise TimedOut("no complete answer before the deadline") from error
     except httpx.ConnectError as error:
-        raise NoConnection(f"no connection: {error}") from error
+        raise NoConnection(f"no connection: {_reason(error)}") from error
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-        raise BadUrl(f"this cannot be sent: {error}") from error
+        raise BadUrl(f"this cannot be sent: {_reason(error)}") from error
+    except httpx.RemoteProtocolError as error:
+        raise ConnectionLost(_NOT_COMPLETE if _was_closed(error) else _NO_HTTP) from error
     except (httpx.HTTPError, OSError) as error:
-        raise ConnectionLost(
-            f"the connection broke before the answer was complete: {error}"
-        ) from error
+        raise ConnectionLost(f"{_NOT_COMPLETE}: {_reason(error)}") from error
     except (httpx.InvalidURL, ValueError) as error:
         raise BadUrl(f"this cannot be sent: {type(error).__name__}") from error
+
+
+def _was_closed(error: httpx.RemoteProtocolError) -> bool:
+    """Whether the answer ended too early; else it is wrong. Only the words of httpcore and h11 tell."""
+    return str(error).startswith(("Server disconnected", "peer closed connection"))
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system says, without its number; else what the library says."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error).rstrip(".")
 
 
 @functools.lru_cache(maxsize=64)  # a store posts to a few addresses, again and again

@@ -45,6 +45,7 @@ from tests.network_faults import (
 
 DEADLINE_SECONDS = 0.3
 MOST_BYTES = 100_000
+BROKE = "the connection broke before the answer was complete"
 
 
 @pytest.fixture
@@ -73,14 +74,14 @@ def in_time() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "expected", "most_requests"),
+    ("mode", "expected", "words", "most_requests"),
     [
-        (REFUSE, NoConnection, 0),
-        (RESET, ConnectionLost, 0),
-        (JUNK, ConnectionLost, 0),
-        (cut_after(0), ConnectionLost, 1),
-        (cut_after(20), ConnectionLost, 1),
-        (cut_after(130), ConnectionLost, 1),
+        (REFUSE, NoConnection, "no connection: Connection refused", 0),
+        (RESET, ConnectionLost, f"{BROKE}: ", 0),
+        (JUNK, ConnectionLost, "what was answered is no HTTP", 0),
+        (cut_after(0), ConnectionLost, BROKE, 1),
+        (cut_after(20), ConnectionLost, BROKE, 1),
+        (cut_after(130), ConnectionLost, BROKE, 1),
     ],
     ids=lambda value: value.name + str(value.after_bytes) if isinstance(value, Mode) else None,
 )
@@ -89,13 +90,17 @@ def test_a_broken_line_ends_the_call(
     receiver: Receiver,
     mode: Mode,
     expected: type[OutgoingError],
+    words: str,
     most_requests: int,
 ) -> None:
+    """And is told in our words, not in those of a library."""
     receiver.answer = lambda _: Reply(body=b"x" * 1_000)
     with FaultProxy(receiver.address) as proxy:
         proxy.mode = mode
-        with pytest.raises(expected):
+        with pytest.raises(expected) as caught:
             http.post(proxy.url, content=b"{}", headers={})
+        assert str(caught.value).startswith(words)
+        assert not str(caught.value).endswith(".")
         assert len(receiver.requests) <= most_requests
         assert proxy.accepted <= 1
 
