@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
+from urllib.parse import urlsplit
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -102,6 +103,19 @@ class Reach:
                     f"where nothing is sent unless {SETTING} lists it"
                 )
         return None
+
+    def refusal_of_url(self, url: str) -> str | None:
+        """The same of the address that an http or https URL spells out.
+
+        None also for a name: its addresses are known when it is dialled, and are looked at then.
+        """
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        address = written_address(host)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if address is None or (host, port) == self.own:
+            return None
+        return self.refusal(address)
 
     def _closed(self, address: Address) -> Network | None:
         """The special network of an address that is not permitted."""

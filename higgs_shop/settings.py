@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
 
 import platformdirs
 from dotenv import dotenv_values
@@ -40,7 +39,7 @@ from higgs_shop.identity_settings import (
 )
 from higgs_shop.identity_types import DEFAULT_PRIORITY
 from higgs_shop.mistakes import Mistake, explained, mistakes_in
-from higgs_shop.networks import LOOPBACK, Network, Reach, written_address
+from higgs_shop.networks import LOOPBACK, Network, Reach
 from higgs_shop.setting_values import (
     STRONG_SECRET_BYTES,
     Refused,
@@ -347,11 +346,10 @@ class Settings(IdentityRules):
     def _within_reach(cls, url: str, info: ValidationInfo) -> str:
         # Only what the URL itself tells, so that a start fails early; every address is checked
         # again when it is dialled.
-        address = written_address(urlsplit(url).hostname or "")
-        if address is None or not {"environment", "permitted_networks"} <= info.data.keys():
+        if not {"environment", "permitted_networks"} <= info.data.keys():
             return url
         reach = _reach(info.data["environment"], info.data["permitted_networks"])
-        refusal = reach.refusal(address)
+        refusal = reach.refusal_of_url(url)
         if refusal is not None:
             raise Refused(refusal)
         return url

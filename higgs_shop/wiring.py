@@ -108,6 +108,8 @@ class Parts:
     background: Background
     workspace_id: str
     inbox_address: str
+    webhook_reach: Reach
+    """Where outputs may post."""
     held_answers: HeldAnswers
     outgoing: tuple[OutgoingHttp, ...]
 
@@ -218,10 +220,11 @@ def wire(
         reach=settings.reach,
         transport=identity_transport,
     )
+    webhook_reach = _reach_with_inbox(settings)
     webhook_http = OutgoingHttp(
         deadline_seconds=settings.webhook_timeout_seconds,
         max_answer_bytes=_MAX_ANSWER_BYTES,
-        reach=_reach_with_inbox(settings),
+        reach=webhook_reach,
         # Some outputs may post to its own inbox.
         ssl_context=certificate.client_context() if certificate else None,
     )
@@ -348,6 +351,7 @@ def wire(
         ),
         workspace_id=workspace.id,
         inbox_address=inbox_address,
+        webhook_reach=webhook_reach,
         held_answers=HeldAnswers(max(1, settings.threads // _THREADS_A_HELD_ANSWER)),
         outgoing=(identity_http, webhook_http),
     )

@@ -63,7 +63,7 @@ def add() -> Response | tuple[str, int]:
         with submitting_untracked(_page_of(form.name.data or "-")) as (connection, sent):
             workspace = workspace_or_404(connection)
             if sent.is_new:
-                wanted = new_output(form.texts)
+                wanted = new_output(form.texts, reach=parts().webhook_reach)
                 add_output(
                     connection,
                     workspace.id,
@@ -92,7 +92,10 @@ def change(name: str) -> Response | tuple[str, int]:
             output = output_or_404(connection, name)
             if sent.is_new:
                 settings, authorization = changed_output(
-                    output, form.texts, forgets_authorization=form.forgets_authorization.data
+                    output,
+                    form.texts,
+                    reach=parts().webhook_reach,
+                    forgets_authorization=form.forgets_authorization.data,
                 )
                 change_output(
                     connection,

@@ -183,3 +183,22 @@ def test_an_address_is_read_as_the_system_reads_it(host: str, address: str) -> N
 )
 def test_a_name_is_no_address(host: str) -> None:
     assert written_address(host) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "closed"),
+    [
+        ("http://127.1/", True),
+        ("https://localhost/hook", True),
+        ("http://[::1]:8000/", True),
+        ("http://127.0.0.1:8001/", True),
+        ("http://127.0.0.1:8000/inbox/x", False),
+        ("https://1.1.1.1/", False),
+        ("https://hook.example/", False),
+        ("", False),
+    ],
+)
+def test_a_url_is_refused_for_the_address_that_it_spells_out(url: str, closed: bool) -> None:
+    """The store's own address is no stranger's; of a name nothing is known yet."""
+    refusal = Reach(own=("127.0.0.1", 8000)).refusal_of_url(url)
+    assert (refusal is not None) is closed

@@ -257,6 +257,22 @@ class TestSettings:
         assert "canary" not in wrong.html
         assert store.rows("outputs") == before
 
+    def test_an_address_that_nothing_is_sent_to_is_refused_at_once(
+        self, store: Store, visitor: Browser
+    ) -> None:
+        words = (
+            "10.0.0.1 is in 10.0.0.0/8 (private), "
+            "where nothing is sent unless HIGGS_SHOP_PERMITTED_NETWORKS lists it."
+        )
+        url = "http://10.0.0.1/x"
+        form = visitor.get("/connections")
+        wrong = visitor.submit(form, "connection-add", name="second", url=url)
+        assert errors(wrong) == {"connection-url": words}
+        page = add(visitor)
+        wrong = visitor.submit(page, "connection-change", url=url)
+        assert errors(wrong) == {"connection-url": words}
+        assert settings_of(store, "second")["url"] == ""
+
     def test_the_authorization_is_kept_sent_and_never_shown(
         self, store: Store, visitor: Browser, receiver: Receiver
     ) -> None:

@@ -1,7 +1,10 @@
 """An output as somebody wants it: texts that are checked, and secrets that are rotated."""
 
+from ipaddress import IPv4Network
+
 import pytest
 
+from higgs_shop.networks import PUBLIC, Reach
 from higgs_shop.outputs import (
     MOST_SECRETS,
     Output,
@@ -46,7 +49,7 @@ def an_output(
 def refused(given: dict[str, str]) -> dict[str, str]:
     """What is said against these texts, by field."""
     with pytest.raises(OutputRefused) as caught:
-        new_output(given)
+        new_output(given, reach=PUBLIC)
     assert "canary" not in str(caught.value)
     return {mistake.field: mistake.reason for mistake in caught.value.mistakes}
 
@@ -55,11 +58,11 @@ class TestTexts:
     """From texts to settings, and back."""
 
     def test_a_name_is_enough(self) -> None:
-        wanted = new_output({"name": "second"})
+        wanted = new_output({"name": "second"}, reach=PUBLIC)
         assert wanted.settings == OutputSettings()
         assert wanted.authorization == ""
         assert wanted.secret.startswith("whsec_")
-        assert wanted.secret != new_output({"name": "second"}).secret
+        assert wanted.secret != new_output({"name": "second"}, reach=PUBLIC).secret
 
     def test_texts_lead_to_the_settings_that_they_came_from(self) -> None:
         settings = OutputSettings(
@@ -70,7 +73,7 @@ class TestTexts:
         )
         texts = as_texts(an_output(settings=settings))
         assert texts["is_active"] == "off"
-        assert new_output({"name": "second", **texts}).settings == settings
+        assert new_output({"name": "second", **texts}, reach=PUBLIC).settings == settings
 
     def test_everything_that_is_wrong_is_named(self) -> None:
         found = refused(
@@ -90,8 +93,20 @@ class TestTexts:
     def test_a_name_stands_in_addresses(self, name: str) -> None:
         assert set(refused({"name": name})) == {"name"}
 
+    @pytest.mark.parametrize(
+        "url", ["http://10.0.0.1/x", "http://2130706433/", "http://[fd00::1]/"]
+    )
+    def test_an_address_that_nothing_is_sent_to_is_no_url(self, url: str) -> None:
+        reason = refused({"name": "a", "url": url})["url"]
+        assert reason.endswith("nothing is sent unless HIGGS_SHOP_PERMITTED_NETWORKS lists it")
+
+    @pytest.mark.parametrize("url", ["http://10.0.0.1/x", "http://shop.test/", "http://9.9.9.9/"])
+    def test_one_that_is_permitted_is_taken_and_so_is_a_name(self, url: str) -> None:
+        reach = Reach(networks=(IPv4Network("10.0.0.0/8"),))
+        assert new_output({"name": "a", "url": url}, reach=reach).settings.url == url
+
     def test_what_is_secret_is_not_in_its_repr(self) -> None:
-        wanted = new_output({"name": "a", "authorization": "canary", "secret": OWN})
+        wanted = new_output({"name": "a", "authorization": "canary", "secret": OWN}, reach=PUBLIC)
         assert "canary" not in repr(wanted)
         assert OWN not in repr(wanted)
 
@@ -102,21 +117,34 @@ class TestChanging:
     def test_what_is_not_given_stays(self) -> None:
         before = OutputSettings(unique_id="store-7", send_as_batch=True)
         settings, authorization = changed_output(
-            an_output(settings=before, authorization="Bearer x"), {"unique_id": "store-8"}
+            an_output(settings=before, authorization="Bearer x"),
+            {"unique_id": "store-8"},
+            reach=PUBLIC,
         )
         assert settings == before.model_copy(update={"unique_id": "store-8"})
         assert authorization == "Bearer x"
 
     def test_the_authorization_goes_when_that_is_asked_for(self) -> None:
         output = an_output(authorization="Bearer x")
-        assert changed_output(output, {"authorization": ""})[1] == "Bearer x"
-        assert changed_output(output, {"authorization": "Basic y"})[1] == "Basic y"
-        assert changed_output(output, {}, forgets_authorization=True)[1] == ""
+        assert changed_output(output, {"authorization": ""}, reach=PUBLIC)[1] == "Bearer x"
+        assert changed_output(output, {"authorization": "Basic y"}, reach=PUBLIC)[1] == "Basic y"
+        assert changed_output(output, {}, reach=PUBLIC, forgets_authorization=True)[1] == ""
 
     def test_what_the_environment_gives_is_not_even_looked_at(self) -> None:
         given = OutputSettings(url="https://given.example/")
-        settings, _ = changed_output(an_output("url", settings=given), {"url": "ftp://x"})
+        settings, _ = changed_output(
+            an_output("url", settings=given), {"url": "ftp://x"}, reach=PUBLIC
+        )
         assert settings.url == "https://given.example/"
+
+    def test_an_address_that_nothing_is_sent_to_is_refused_unless_it_was_there(self) -> None:
+        closed = OutputSettings(url="http://10.0.0.1/hook")
+        settings, _ = changed_output(an_output(settings=closed), {"is_active": "off"}, reach=PUBLIC)
+        assert settings == closed.model_copy(update={"is_active": False})
+        with pytest.raises(OutputRefused, match=r"url: 10\.0\.0\.2 is in 10\.0\.0\.0/8"):
+            changed_output(
+                an_output(settings=closed), {"url": "http://10.0.0.2/hook"}, reach=PUBLIC
+            )
 
 
 class TestRotation:
