@@ -31,7 +31,7 @@ from higgs_shop.outbox.message import (
     State,
 )
 from higgs_shop.outbox.message_states import messages_of_events
-from higgs_shop.outbox.newest_attempts import NewestAttempt, newest_attempts, next_due_ms
+from higgs_shop.outbox.newest_attempts import NewestAttempt, newest_attempts
 from higgs_shop.outbox.replays import (
     Progress,
     Replay,
@@ -42,6 +42,7 @@ from higgs_shop.outbox.replays import (
     progress_of,
     start_replay,
 )
+from higgs_shop.outbox.tries import Tries, tries_at
 from higgs_shop.outbox.trying_now import try_now, waits_for_retry
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Replay",
     "ReplayChoice",
     "State",
+    "Tries",
     "backlog",
     "claim_due",
     "count_chosen",
@@ -78,10 +80,10 @@ __all__ = [
     "list_replays",
     "messages_of_events",
     "newest_attempts",
-    "next_due_ms",
     "progress_of",
     "record",
     "start_replay",
+    "tries_at",
     "try_now",
     "waits_for_retry",
 ]

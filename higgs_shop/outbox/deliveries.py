@@ -9,10 +9,10 @@ from typing import Any, Final, get_args
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 
-from higgs_shop.outbox.mailboxes import IS_WAITING
+from higgs_shop.outbox.mailboxes import IS_WAITING, MAILBOX_OF_MESSAGE
 from higgs_shop.outbox.message import Backlog, State
 from higgs_shop.outputs import Output
-from higgs_shop.tables import delivery_attempts, events, messages
+from higgs_shop.tables import delivery_attempts, events, mailboxes, messages
 
 MOST_COUNTED: Final = 10_000
 """Counting goes so far and no further."""
@@ -32,6 +32,7 @@ class ListedMessage:
         last_error: why the last attempt had no answer, or why there was no attempt at all.
         next_attempt_ms: when it may be sent, unless another of its person comes first; None when it
             does not wait.
+        lease_until_ms: until when a sender holds its person's messages; None when none does.
         closed_at_ms: when it was delivered or given up.
         is_replayed: whether somebody asked for it to be delivered again.
     """
@@ -49,6 +50,7 @@ class ListedMessage:
     last_error: str | None
     enqueued_at_ms: int
     next_attempt_ms: int | None
+    lease_until_ms: int | None
     closed_at_ms: int | None
     is_replayed: bool
 
@@ -188,32 +190,39 @@ def _listed(row: Any) -> ListedMessage:
         last_error=row.last_error,
         enqueued_at_ms=row.enqueued_at_ms,
         next_attempt_ms=row.next_attempt_ms if row.state == "waiting" else None,
+        lease_until_ms=row.lease_until_ms,
         closed_at_ms=row.closed_at_ms,
         is_replayed=row.replay_id is not None,
     )
 
 
-_LISTED: Final = select(
-    messages.c.id,
-    messages.c.mpid,
-    messages.c.sequence,
-    messages.c.event_id,
-    events.c.event_type,
-    events.c.name,
-    messages.c.webhook_id,
-    messages.c.state,
-    messages.c.attempts,
-    messages.c.last_status,
-    messages.c.last_error,
-    messages.c.enqueued_at_ms,
-    messages.c.next_attempt_ms,
-    messages.c.closed_at_ms,
-    messages.c.replay_id,
-).join_from(
-    messages,
-    events,
-    and_(events.c.workspace_id == messages.c.workspace_id, events.c.id == messages.c.event_id),
-    isouter=True,
+_LISTED: Final = (
+    select(
+        messages.c.id,
+        messages.c.mpid,
+        messages.c.sequence,
+        messages.c.event_id,
+        events.c.event_type,
+        events.c.name,
+        messages.c.webhook_id,
+        messages.c.state,
+        messages.c.attempts,
+        messages.c.last_status,
+        messages.c.last_error,
+        messages.c.enqueued_at_ms,
+        messages.c.next_attempt_ms,
+        messages.c.closed_at_ms,
+        messages.c.replay_id,
+        mailboxes.c.lease_until_ms,
+    )
+    .join_from(
+        messages,
+        events,
+        and_(events.c.workspace_id == messages.c.workspace_id, events.c.id == messages.c.event_id),
+        isouter=True,
+    )
+    # An outer join, so that the messages are always what is looked through.
+    .join(mailboxes, MAILBOX_OF_MESSAGE, isouter=True)
 )
 
 _this_output: Final = (

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     BigInteger,
     Connection,
+    and_,
     bindparam,
     case,
     cast,
@@ -101,6 +102,12 @@ _hold_free_mailboxes: Final = (
         mailboxes.c.mpid.in_(bindparam("mpids", expanding=True)),
     )
     .with_for_update(skip_locked=True)
+)
+
+MAILBOX_OF_MESSAGE: Final = and_(
+    mailboxes.c.workspace_id == messages.c.workspace_id,
+    mailboxes.c.output_id == messages.c.output_id,
+    mailboxes.c.mpid == messages.c.mpid,
 )
 
 # Written out, not bound: SQLite takes a partial index only for a condition that it can read.

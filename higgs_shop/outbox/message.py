@@ -85,7 +85,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class MessageState:
-    """Where a message stands, for a page to show. `next_attempt_ms` is None unless it waits."""
+    """Where a message stands, for a page to show. `next_attempt_ms` is None unless it waits.
+
+    `lease_until_ms` is until when a sender holds its person's messages; None when none does.
+    """
 
     output_id: int
     state: State
@@ -93,6 +96,7 @@ class MessageState:
     last_status: int | None
     last_error: str | None
     next_attempt_ms: int | None
+    lease_until_ms: int | None
     delivered_at_ms: int | None
     sequence: int
     webhook_id: str

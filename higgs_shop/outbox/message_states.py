@@ -5,8 +5,9 @@ from typing import Final
 
 from sqlalchemy import Connection, RowMapping, and_, bindparam, select, union_all
 
+from higgs_shop.outbox.mailboxes import MAILBOX_OF_MESSAGE
 from higgs_shop.outbox.message import MessageState
-from higgs_shop.tables import message_events, messages
+from higgs_shop.tables import mailboxes, message_events, messages
 
 
 def messages_of_events(
@@ -33,6 +34,7 @@ def _message_state(row: RowMapping) -> MessageState:
         last_status=row["last_status"],
         last_error=row["last_error"],
         next_attempt_ms=row["next_attempt_ms"] if row["state"] == "waiting" else None,
+        lease_until_ms=row["lease_until_ms"],
         delivered_at_ms=row["closed_at_ms"] if row["state"] == "delivered" else None,
         sequence=row["sequence"],
         webhook_id=row["webhook_id"],
@@ -46,6 +48,7 @@ _message_state_columns: Final = (
     messages.c.last_status,
     messages.c.last_error,
     messages.c.next_attempt_ms,
+    mailboxes.c.lease_until_ms,
     messages.c.closed_at_ms,
     messages.c.sequence,
     messages.c.webhook_id,
@@ -53,18 +56,22 @@ _message_state_columns: Final = (
 )
 
 _select_of_events: Final = union_all(
-    select(messages.c.event_id, *_message_state_columns).where(
+    select(messages.c.event_id, *_message_state_columns)
+    .join_from(messages, mailboxes, MAILBOX_OF_MESSAGE, isouter=True)
+    .where(
         messages.c.workspace_id == bindparam("of_workspace"),
         messages.c.event_id.in_(bindparam("event_ids", expanding=True)),
     ),
     select(message_events.c.event_id, *_message_state_columns)
-    .join(
+    .join_from(
+        message_events,
         messages,
         and_(
             messages.c.id == message_events.c.message_id,
             messages.c.workspace_id == message_events.c.workspace_id,
         ),
     )
+    .join(mailboxes, MAILBOX_OF_MESSAGE, isouter=True)
     .where(
         message_events.c.workspace_id == bindparam("of_workspace"),
         message_events.c.event_id.in_(bindparam("event_ids", expanding=True)),

@@ -1,20 +1,21 @@
-"""What an output tried last, whichever message it was for, and when it tries next.
-
-The first things to look at when a receiver fails.
-"""
+"""What an output tried last, whichever message it was for: the first to look at when a receiver fails."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
+from higgs_shop.outbox.message import State
 from higgs_shop.outputs import Output
-from higgs_shop.tables import delivery_attempts, mailboxes, messages
+from higgs_shop.tables import delivery_attempts, messages
 
 
 @dataclass(frozen=True, slots=True)
 class NewestAttempt:
-    """One try, and the message that it was for. Either `status_code` or `error` is set."""
+    """One try, and the message that it was for. Either `status_code` or `error` is set.
+
+    `message_state` is how the message stands now, whatever this try did to it.
+    """
 
     message_id: int
     mpid: int
@@ -24,6 +25,7 @@ class NewestAttempt:
     error: str | None
     duration_ms: int
     started_at_ms: int
+    message_state: State
 
     @property
     def succeeded(self) -> bool:
@@ -37,13 +39,6 @@ def newest_attempts(connection: Connection, output: Output, *, most: int) -> lis
     return [NewestAttempt(**row) for row in connection.execute(_NEWEST, values).mappings()]
 
 
-def next_due_ms(connection: Connection, output: Output) -> int | None:
-    """When the next message of an output may be sent; None when nothing waits."""
-    values = {"of_workspace": output.workspace_id, "of_output": output.id}
-    at_ms: int | None = connection.scalar(_NEXT_DUE, values)
-    return at_ms
-
-
 _NEWEST: Final = (
     select(
         delivery_attempts.c.message_id,
@@ -54,6 +49,7 @@ _NEWEST: Final = (
         delivery_attempts.c.error,
         delivery_attempts.c.duration_ms,
         delivery_attempts.c.started_at_ms,
+        messages.c.state.label("message_state"),
     )
     .join_from(
         delivery_attempts,
@@ -67,9 +63,4 @@ _NEWEST: Final = (
     )
     .order_by(delivery_attempts.c.id.desc())
     .limit(bindparam("most"))
-)
-
-_NEXT_DUE: Final = select(func.min(mailboxes.c.due_at_ms)).where(
-    mailboxes.c.workspace_id == bindparam("of_workspace"),
-    mailboxes.c.output_id == bindparam("of_output"),
 )

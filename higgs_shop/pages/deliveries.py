@@ -12,7 +12,9 @@ from flask import Blueprint, abort, render_template, request, session
 from higgs_shop import outbox
 from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.outbox import ListedAttempt, ListedMessage, State
+from higgs_shop.outputs import Output
 from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
+from higgs_shop.pages.next_try import next_try_of
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.output_view import can_try_now, counts_view, output_or_404
 from higgs_shop.pages.parts import parts
@@ -45,12 +47,15 @@ def show(name: str) -> str:
         return render_template(
             "pages/deliveries.html",
             name=output.name,
+            is_paused=output.state == "paused",
             state=state,
             states=STATES,
             sought=sought,
             mistake=mistake,
             counts=counts_view(outbox.count_messages(connection, output)),
-            messages=_with_gaps(found[:_PAGE], is_all_of_one=mpid is not None and state is None),
+            messages=_with_gaps(
+                found[:_PAGE], output, is_all_of_one=mpid is not None and state is None
+            ),
             older_url=_older_url(name, found, state, sought),
             live_url=_url(name, state, sought, before=_before(), part="state"),
             **choice_of(connection, workspace_or_404(connection), "connections.show"),
@@ -70,7 +75,7 @@ def show_one(name: str, number: int) -> str:
         return render_template(
             "pages/one_delivery.html",
             name=output.name,
-            message=_message(message),
+            message=_message(message, output),
             can_try_now=message.state == "waiting"
             and can_try_now(connection, output, message.mpid),
             body=_readable(body),
@@ -113,7 +118,9 @@ def _url(name: str, state: State | None, sought: str, **more: Any) -> str:
     return url_within("deliveries.show", name=name, state=state, mpid=sought or None, **more)
 
 
-def _with_gaps(found: list[ListedMessage], *, is_all_of_one: bool) -> list[dict[str, Any]]:
+def _with_gaps(
+    found: list[ListedMessage], output: Output, *, is_all_of_one: bool
+) -> list[dict[str, Any]]:
     """The messages for the templates; where the list is one person's, whole, a gap is marked above it.
 
     What was given up leaves a hole once a later one was delivered: that one told the receiver.
@@ -122,12 +129,12 @@ def _with_gaps(found: list[ListedMessage], *, is_all_of_one: bool) -> list[dict[
     gone_on = False
     for message in found:
         is_dead = message.state == "dead"
-        views.append({**_message(message), "is_gap": is_all_of_one and is_dead and gone_on})
+        views.append({**_message(message, output), "is_gap": is_all_of_one and is_dead and gone_on})
         gone_on = gone_on or message.state == "delivered"
     return views
 
 
-def _message(message: ListedMessage) -> dict[str, Any]:
+def _message(message: ListedMessage, output: Output) -> dict[str, Any]:
     is_tried = message.state == "waiting" and message.attempts > 0
     is_test = message.mpid == TEST_MPID
     return {
@@ -144,7 +151,7 @@ def _message(message: ListedMessage) -> dict[str, Any]:
         "last_status": message.last_status,
         "last_error": message.last_error,
         "enqueued_at_ms": message.enqueued_at_ms,
-        "next_attempt_ms": message.next_attempt_ms if is_tried else None,
+        "next_try": next_try_of(message, output, parts().clock()),
         "closed_at_ms": message.closed_at_ms,
         "is_replayed": message.is_replayed,
     }

@@ -3,67 +3,122 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from higgs_shop.outbox import MessageState
-from higgs_shop.outputs import Output
-from higgs_shop.tracker import LoggedEvent
+from sqlalchemy import Connection
 
-_MOST_LEFT: Final = ("dead", "waiting", "delivered")
+from higgs_shop import outbox
+from higgs_shop.outbox import MessageState
+from higgs_shop.outputs import Output, list_outputs
+from higgs_shop.pages.next_try import next_try_of
+from higgs_shop.pages.parts import parts
+from higgs_shop.tracker import Gathered, LoggedEvent, gathered_events_of
+
+_MOST_LEFT: Final = ("dead", "waiting", "gathered", "delivered")
 _NOWHERE: Final[Mapping[str, Any]] = {
+    "sequence": None,
     "attempts": 0,
     "last_status": None,
     "last_error": None,
-    "next_attempt_ms": None,
+    "next_try": None,
     "output": None,
+    "gathered": None,
     "kept_because": None,
     "at_each": [],
 }
 
 
-def delivery_of(
-    event: LoggedEvent, messages: Sequence[MessageState], outputs: Sequence[Output]
-) -> Mapping[str, Any]:
-    """How far an event has come at the output where most is left to do, for the templates.
+def deliveries_of(
+    connection: Connection, workspace_id: str, events: Sequence[LoggedEvent]
+) -> dict[int, Mapping[str, Any]]:
+    """How far events have come at the output where most is left to do, by event id, for the templates.
 
     Where the workspace has several outputs, `at_each` tells of each one. Whose MPID is known and whose
-    messages are not there is kept and not sent on; `kept_because` says why, where that can be told.
+    messages are not there, or to come, is kept and not sent on; `kept_because` says why, where that can
+    be told.
     """
-    if event.mpid is None:
-        return {**_NOWHERE, "state": "unattributed"}
-    if not messages:
-        return {**_NOWHERE, "state": "kept", "kept_because": _why_kept(event, outputs)}
-    message = min(messages, key=lambda each: _MOST_LEFT.index(each.state))
-    names = {output.id: output.name for output in outputs}
+    event_ids = [event.id for event in events]
+    messages = outbox.messages_of_events(connection, workspace_id, event_ids)
+    gathered = gathered_events_of(connection, workspace_id, event_ids)
+    outputs = list_outputs(connection, workspace_id)
     return {
-        "state": _state(message),
-        "attempts": message.attempts,
-        "last_status": message.last_status,
-        "last_error": message.last_error,
-        "next_attempt_ms": message.next_attempt_ms,
-        "output": names.get(message.output_id),
-        "kept_because": None,
-        "at_each": _at_each(event, messages, outputs) if len(outputs) > 1 else [],
+        event.id: _delivery_of(
+            event, messages.get(event.id, []), gathered.get(event.id, []), outputs
+        )
+        for event in events
     }
 
 
+def _delivery_of(
+    event: LoggedEvent,
+    messages: Sequence[MessageState],
+    gathered: Sequence[Gathered],
+    outputs: Sequence[Output],
+) -> Mapping[str, Any]:
+    if event.mpid is None:
+        return {**_NOWHERE, "state": "unattributed"}
+    if not messages and not gathered:
+        return {**_NOWHERE, "state": "kept", "kept_because": _why_kept(event, outputs)}
+    left: Sequence[MessageState | Gathered] = (*messages, *gathered)
+    most_left = min(left, key=lambda each: _MOST_LEFT.index(_stage(each)))
+    found = {output.id: output for output in outputs}
+    output = found.get(most_left.output_id)
+    return {
+        **_NOWHERE,
+        "sequence": messages[0].sequence if messages else None,
+        "state": _state(most_left),
+        "output": output and output.name,
+        "at_each": _at_each(event, left, outputs) if len(outputs) > 1 else [],
+        **_told(most_left, output),
+    }
+
+
+def _told(at: MessageState | Gathered, output: Output | None) -> dict[str, Any]:
+    """What there is to tell of where an event has come to."""
+    if isinstance(at, Gathered):
+        return {"gathered": _gathered(at)}
+    return {
+        "attempts": at.attempts,
+        "last_status": at.last_status,
+        "last_error": at.last_error,
+        "next_try": next_try_of(at, output, parts().clock()),
+    }
+
+
+def _gathered(at: Gathered) -> dict[str, Any]:
+    """What a gathered event waits for, and until when, where that is known."""
+    batch_ms = parts().settings.webhook_batch_seconds * 1_000
+    until_ms = at.since_ms + batch_ms if at.waits_for == "time" else None
+    is_due = until_ms is not None and until_ms <= parts().clock()
+    return {"waits_for": "nothing" if is_due else at.waits_for, "until_ms": until_ms}
+
+
 def _at_each(
-    event: LoggedEvent, messages: Sequence[MessageState], outputs: Sequence[Output]
+    event: LoggedEvent, left: Sequence[MessageState | Gathered], outputs: Sequence[Output]
 ) -> list[dict[str, Any]]:
     """The outputs in the order of their making; one that was not given the event has no state."""
-    states = {message.output_id: _state(message) for message in messages}
+    at = {each.output_id: each for each in left}
     return [
         {
             "output": output.name,
-            "state": states.get(output.id),
+            "state": _state(at[output.id]) if output.id in at else None,
+            "gathered": _gathered_at(at.get(output.id)),
             "came_later": output.created_at_ms > event.logged_at_ms,
         }
         for output in outputs
     ]
 
 
-def _state(message: MessageState) -> str:
-    if message.state == "waiting" and message.attempts:
+def _gathered_at(at: MessageState | Gathered | None) -> dict[str, Any] | None:
+    return _gathered(at) if isinstance(at, Gathered) else None
+
+
+def _stage(at: MessageState | Gathered) -> str:
+    return "gathered" if isinstance(at, Gathered) else at.state
+
+
+def _state(at: MessageState | Gathered) -> str:
+    if isinstance(at, MessageState) and at.state == "waiting" and at.attempts:
         return "retrying"
-    return message.state
+    return _stage(at)
 
 
 def _why_kept(event: LoggedEvent, outputs: Sequence[Output]) -> str | None:

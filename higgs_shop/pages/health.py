@@ -8,6 +8,7 @@ from higgs_shop import outbox
 from higgs_shop.background import forwarders
 from higgs_shop.database import DatabaseError
 from higgs_shop.outputs import Output, list_outputs
+from higgs_shop.pages.output_standing import OutputStanding, standing_of
 from higgs_shop.pages.parts import parts
 from higgs_shop.version import __version__
 
@@ -29,7 +30,11 @@ def ready() -> tuple[dict[str, Any], int]:
             waiting = outbox.backlog(connection, parts().workspace_id).waiting
             beats = forwarders(connection, now_ms)
             found = [
-                _told(output, outbox.count_messages(connection, output), now_ms)
+                _told(
+                    output,
+                    standing_of(connection, output, is_silent=not beats, now_ms=now_ms),
+                    now_ms,
+                )
                 for output in list_outputs(connection, parts().workspace_id)
             ]
     except DatabaseError:
@@ -48,11 +53,12 @@ def ready() -> tuple[dict[str, Any], int]:
     }, 200
 
 
-def _told(output: Output, counts: outbox.Counts, now_ms: int) -> dict[str, Any]:
+def _told(output: Output, standing: OutputStanding, now_ms: int) -> dict[str, Any]:
+    counts = standing.counts
     since_ms = counts.oldest_waiting_ms
     return {
         "name": output.name,
-        "state": output.state,
+        "state": standing.state,
         "pause_reason": output.pause_reason,
         "waiting": counts.waiting,
         "oldest_waiting_age_ms": None if since_ms is None else max(0, now_ms - since_ms),

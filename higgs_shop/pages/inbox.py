@@ -11,6 +11,7 @@ from typing import Any, Final
 from flask import Blueprint, abort, render_template, request, session, url_for
 from sqlalchemy import Connection
 
+from higgs_shop import outbox
 from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.inbox import (
     MOST_SEARCHED_BYTES,
@@ -27,9 +28,11 @@ from higgs_shop.inbox import (
     list_requests,
     list_sessions,
 )
+from higgs_shop.outputs import list_outputs
 from higgs_shop.pages.forms import DialForm, InboxSessionForm, SigningSecretForm
 from higgs_shop.pages.inbox_presets import presets_of
 from higgs_shop.pages.observers import observers_only
+from higgs_shop.pages.output_view import counts_view
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import short_mpid
 
@@ -88,6 +91,7 @@ def render_inbox(
     with parts().database.read() as connection:
         listed = _listed(connection, shown, wanted, selected)
         webhooks = parts().webhooks(connection)
+        senders = _senders(connection, address_of(shown.token))
         types = event_types(connection, shown.workspace_id, shown.token)
     # A dial that has run down is filled in as one that would begin anew.
     dial = {**shown.dial.model_dump(), "times": shown.dial.times or None}
@@ -101,6 +105,7 @@ def render_inbox(
         signatures=SIGNATURES,
         most_searched=f"{MOST_SEARCHED_BYTES // 1024} KiB",
         webhooks=webhooks,
+        senders=senders,
         dial_form=dial_form or DialForm(formdata=None, data=dial),
         most_held=parts().held_answers.most,
         secret_form=secret_form or SigningSecretForm(formdata=None),
@@ -187,6 +192,21 @@ def _view(shown: InboxSession) -> dict[str, Any]:
         "in_force": shown.dial.in_force,
         "dial_words": dial_words(shown.dial),
     }
+
+
+def _senders(connection: Connection, address: str) -> list[dict[str, Any]]:
+    """The shop's connections that post to an inbox, and whether anything may arrive from each."""
+    return [
+        {
+            "name": output.name,
+            "is_paused": output.state == "paused",
+            "pause_reason": output.pause_reason,
+            "paused_at_ms": output.paused_at_ms,
+            "waiting": counts_view(outbox.count_messages(connection, output))["waiting"],
+        }
+        for output in list_outputs(connection, parts().workspace_id)
+        if (output.settings.url or parts().inbox_address) == address
+    ]
 
 
 def _part(shown: InboxSession, selected: InboxRequest | None = None) -> str | None:

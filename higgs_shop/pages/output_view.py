@@ -14,15 +14,15 @@ from higgs_shop.background import forwarders
 from higgs_shop.outbox import MOST_COUNTED, Counts, NewestAttempt
 from higgs_shop.outputs import MAIN_OUTPUT, Output, find_output
 from higgs_shop.pages.looked_into import workspace_or_404
+from higgs_shop.pages.output_standing import standing_of
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.short import sentence, short_mpid
-from higgs_shop.tracker import why_no_test_event
+from higgs_shop.tracker import count_gathered, why_no_test_event
 
 NO_SUCH_CONNECTION: Final = (
     "There is no such connection in this workspace; perhaps somebody has removed it. The page "
     "Connections lists those that there are."
 )
-_MOST_ATTEMPTS: Final = 5
 
 
 def output_or_404(connection: Connection, name: str) -> Output:
@@ -35,28 +35,31 @@ def output_or_404(connection: Connection, name: str) -> Output:
 
 def output_view(connection: Connection, output: Output) -> dict[str, Any]:
     """An output's state, backlog and newest attempts, for the templates."""
-    counts = outbox.count_messages(connection, output)
-    attempts = outbox.newest_attempts(connection, output, most=_MOST_ATTEMPTS)
-    is_silent = not forwarders(connection, parts().clock())
+    now_ms = parts().clock()
+    is_silent = not forwarders(connection, now_ms)
+    standing = standing_of(connection, output, is_silent=is_silent, now_ms=now_ms)
     no_test = why_no_test_event(output)
-    is_failing = bool(counts.waiting and attempts and not attempts[0].succeeded)
     return {
         "name": output.name,
         "is_main": output.name == MAIN_OUTPUT,
         "is_active": output.settings.is_active,
         "posts_to": output.settings.url or parts().inbox_address,
         "posts_to_own_inbox": output.settings.url in {"", parts().inbox_address},
-        "state": _state(output, is_silent=is_silent, is_failing=is_failing),
+        "state": standing.state,
         "pause_reason": output.pause_reason,
         "paused_at_ms": output.paused_at_ms,
         "is_full": output.is_full,
         "is_silent": is_silent,
         "can_try_now": can_try_now(connection, output),
         "no_test_because": None if no_test is None else sentence(no_test.reason),
-        "next_due_ms": outbox.next_due_ms(connection, output),
-        "waiting_since_ms": counts.oldest_waiting_ms,
-        "counts": counts_view(counts),
-        "attempts": [_attempt_view(attempt) for attempt in attempts],
+        "is_failing": standing.is_failing,
+        "is_sending": standing.tries.is_sending,
+        "retrying": _number_view(standing.tries.retrying),
+        "next_retry_ms": standing.tries.next_retry_ms,
+        "waiting_since_ms": standing.counts.oldest_waiting_ms,
+        "counts": counts_view(standing.counts),
+        "gathered": _gathered_view(connection, output),
+        "attempts": [_attempt_view(attempt) for attempt in standing.attempts],
     }
 
 
@@ -70,10 +73,7 @@ def can_try_now(connection: Connection, output: Output, mpid: int | None = None)
 def counts_view(counts: Counts) -> dict[str, dict[str, Any]]:
     """How many messages stand how, by state: a number and its words."""
     numbers = {"waiting": counts.waiting, "dead": counts.dead, "delivered": counts.delivered}
-    return {
-        state: {"number": min(number, MOST_COUNTED), "words": counted(number)}
-        for state, number in numbers.items()
-    }
+    return {state: _number_view(number) for state, number in numbers.items()}
 
 
 def counted(number: int) -> str:
@@ -81,16 +81,17 @@ def counted(number: int) -> str:
     return f"over {MOST_COUNTED:,}" if number > MOST_COUNTED else f"{number:,}"
 
 
-def _state(output: Output, *, is_silent: bool, is_failing: bool) -> str:
-    """The one thing to know first: what keeps events from arriving, if anything does."""
-    stands = {
-        "paused": output.state == "paused",
-        "silent": is_silent,
-        "full": output.is_full,
-        "failing": is_failing,
-        "inactive": not output.settings.is_active,
-    }
-    return next((name for name, holds in stands.items() if holds), "running")
+def _number_view(number: int) -> dict[str, Any]:
+    """A number that was counted up to MOST_COUNTED + 1, and its words."""
+    return {"number": min(number, MOST_COUNTED), "words": counted(number)}
+
+
+def _gathered_view(connection: Connection, output: Output) -> dict[str, Any] | None:
+    """How many events wait to be messages; None where none does, and none will."""
+    number = count_gathered(connection, output, most=MOST_COUNTED + 1)
+    if not number and not output.settings.gathers:
+        return None
+    return {**_number_view(number), "waits_for_session": output.settings.wait_for_session}
 
 
 def _attempt_view(attempt: NewestAttempt) -> dict[str, Any]:

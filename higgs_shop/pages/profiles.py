@@ -6,19 +6,17 @@ its profiles to itself; then the pages show what the store's own devices and eve
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
 from flask import Blueprint, abort, render_template, request
 from sqlalchemy import Connection
 
-from higgs_shop import outbox
 from higgs_shop.idsync_service import directory, lineage, parse_mpid
 from higgs_shop.idsync_service.directory import Kind, Listed, Place
 from higgs_shop.idsync_service.former import FormerIdentity
 from higgs_shop.idsync_service.lineage import Link
-from higgs_shop.outputs import Output, list_outputs
-from higgs_shop.pages.event_delivery import delivery_of
+from higgs_shop.pages.event_delivery import deliveries_of
 from higgs_shop.pages.finding import identities_of
 from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.pages.observers import observers_only
@@ -106,8 +104,7 @@ def show_profile(mpid: str) -> str:
         if profile is not None:
             timeline = timeline_of(connection, workspace.id, number)
             record = _record(connection, workspace, profile)
-        states = outbox.messages_of_events(connection, workspace.id, [event.id for event in events])
-        outputs = list_outputs(connection, workspace.id)
+        deliveries = deliveries_of(connection, workspace.id, events)
         attributes = attributes_of(connection, workspace.id, number)
         choice = choice_of(connection, workspace, "profiles.show")
     return render_template(
@@ -126,9 +123,7 @@ def show_profile(mpid: str) -> str:
         attributes=[{"name": name, "value": value} for name, value in attributes.items()],
         chapters=timeline.entries,
         older_chapters=timeline.older_url,
-        events=[
-            _event(event, states.get(event.id, []), outputs) for event in events[:_MOST_EVENTS]
-        ],
+        events=[_event(event, deliveries[event.id]) for event in events[:_MOST_EVENTS]],
         older_events=_earlier_events(number, events),
         remote_url=parts().settings.idsync_url if _is_remote(workspace) else "",
         what_if=None if profile is None else _what_if(workspace, profile),
@@ -280,15 +275,13 @@ def _device(user: DeviceUser) -> dict[str, Any]:
     }
 
 
-def _event(
-    event: LoggedEvent, messages: Sequence[outbox.MessageState], outputs: Sequence[Output]
-) -> dict[str, Any]:
+def _event(event: LoggedEvent, delivery: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "event_type": event.event_type,
         "name": event.name,
         "logged_at_ms": event.logged_at_ms,
-        "sequence": messages[0].sequence if messages else None,
-        "delivery": delivery_of(event, messages, outputs),
+        "sequence": delivery["sequence"],
+        "delivery": delivery,
         "data": event.data,
         "code_place": event.code_place,
         "is_copy": event.copied_from is not None,

@@ -11,6 +11,7 @@ from higgs_shop.outputs import NoSuchOutput, Output, OutputRefused
 from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.forms import BareForm
 from higgs_shop.pages.looked_into import url_within
+from higgs_shop.pages.next_try import next_try_of
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.output_view import NO_SUCH_CONNECTION, output_or_404
 from higgs_shop.pages.parts import parts
@@ -67,7 +68,7 @@ def trial_view(connection: Connection, output: Output) -> dict[str, Any] | None:
         "attempts": message.attempts,
         "status_code": message.last_status,
         "error": message.last_error,
-        "next_attempt_ms": message.next_attempt_ms if is_tried else None,
+        "next_try": next_try_of(message, output, parts().clock()),
         "at_ms": message.closed_at_ms or message.enqueued_at_ms,
     }
 

@@ -6,18 +6,15 @@ own, and the fragment that the open bar fetches while deliveries are on their wa
 
 import linecache
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from flask import Blueprint, render_template, request
 from sqlalchemy import Connection, bindparam, select
 
-from higgs_shop import outbox
-from higgs_shop.outbox import MessageState
-from higgs_shop.outputs import Output, list_outputs
 from higgs_shop.pages import current_visitor
-from higgs_shop.pages.event_delivery import delivery_of
+from higgs_shop.pages.event_delivery import deliveries_of
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.short import short_mpid
 from higgs_shop.tables import device_users, identity_decisions, sessions
@@ -53,15 +50,12 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
     in_full = current_visitor.endpoint() == "x_ray.show"
     most = _MOST_EVENTS if in_full else _MOST_EVENTS_IN_BAR
     events = events_of_visit(connection, visit.workspace_id, visit.id, most=most)
-    states = outbox.messages_of_events(
-        connection, visit.workspace_id, [event.id for event in events]
-    )
-    outputs = list_outputs(connection, visit.workspace_id)
+    deliveries = deliveries_of(connection, visit.workspace_id, events)
     page = _page_of_interest()
     groups = _grouped(events[::-1], page)
     views = {
         name: [
-            _event(event, states.get(event.id, []), outputs, in_full=in_full or name != "before")
+            _event(event, deliveries[event.id], in_full=in_full or name != "before")
             for event in group
         ]
         for name, group in groups.items()
@@ -164,23 +158,17 @@ def _users(connection: Connection, visit: Visit) -> list[Any]:
     return sorted(users, key=lambda user: (-user.last_seen_ms, user.mpid != visit.current_mpid))
 
 
-def _event(
-    event: LoggedEvent,
-    messages: Sequence[MessageState],
-    outputs: Sequence[Output],
-    *,
-    in_full: bool,
-) -> dict[str, Any]:
+def _event(event: LoggedEvent, delivery: Mapping[str, Any], *, in_full: bool) -> dict[str, Any]:
     """Only those of this page are shown in full in its bar: the others' data would double the page."""
     return {
         "event_type": event.event_type,
         "kind": "session" if event.event_type.startswith("session_") else event.event_type,
         "name": event.name,
         "logged_at_ms": event.logged_at_ms,
-        "sequence": messages[0].sequence if messages else None,
+        "sequence": delivery["sequence"],
         "mpid": event.mpid,
         "mpid_short": short_mpid(event.mpid),
-        "delivery": delivery_of(event, messages, outputs),
+        "delivery": delivery,
         "data": event.data,
         "code_place": event.code_place,
         "in_full": in_full,

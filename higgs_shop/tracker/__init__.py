@@ -18,7 +18,12 @@ from higgs_shop.tracker.events import (
     UserIdentityChange,
 )
 from higgs_shop.tracker.gatherer import Gatherer
-from higgs_shop.tracker.gathering import Gathered, discard_gathered, gathered_events_of
+from higgs_shop.tracker.gathering import (
+    Gathered,
+    count_gathered,
+    discard_gathered,
+    gathered_events_of,
+)
 from higgs_shop.tracker.people import (
     PERSON_COLUMNS,
     AttributeChange,
@@ -74,6 +79,7 @@ __all__ = [
     "attributes_of",
     "compact_json",
     "copy_events",
+    "count_gathered",
     "discard_gathered",
     "discard_unattributed",
     "events_of_person",

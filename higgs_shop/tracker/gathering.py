@@ -123,6 +123,12 @@ def gathered_events_of(
     return found
 
 
+def count_gathered(connection: Connection, output: Output, *, most: int) -> int:
+    """How many events wait to be messages of an output; counting stops at `most`."""
+    values = {"of_workspace": output.workspace_id, "of_output": output.id, "most": most}
+    return min(int(connection.execute(_COUNT_OF_OUTPUT, values).scalar_one()), most)
+
+
 def due_gatherings(
     connection: Connection, now_ms: int, *, batch_ms: int, most: int
 ) -> list[Gathering]:
@@ -372,5 +378,7 @@ _THESE: Final = (
     gatherings.c.workspace_id == bindparam("of_workspace"),
     gatherings.c.output_id == bindparam("of_output"),
 )
+_sizes: Final = select(gatherings.c.size).where(*_THESE).limit(bindparam("most")).subquery("found")
+_COUNT_OF_OUTPUT: Final = select(func.coalesce(func.sum(_sizes.c.size), 0))
 _LET_ALL_GO: Final = update(gatherings).where(*_THESE).values(waits_for="nothing")
 _OF_OUTPUT: Final = _GATHERING.where(*_THESE).order_by(gatherings.c.id).limit(bindparam("most"))

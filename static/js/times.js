@@ -11,7 +11,9 @@ function ago(fromMs, nowMs) {
 
 function refresh() {
   for (const time of document.querySelectorAll("time[data-relative-time]")) {
-    const words = ago(Date.parse(time.dateTime), Date.now());
+    const atMs = Date.parse(time.dateTime);
+    const isDue = "due" in time.dataset && atMs <= Date.now();
+    const words = isDue ? "now" : ago(atMs, Date.now());
     if (time.textContent !== words) time.textContent = words;
   }
 }

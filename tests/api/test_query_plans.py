@@ -10,7 +10,7 @@ from sqlalchemy import event
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outputs import list_outputs
-from higgs_shop.tracker import send_test_event
+from higgs_shop.tracker import count_gathered, send_test_event
 from tests.api.conftest import OpenStore, Store
 from tests.api.journeys import mpid, sign_out, sign_up
 
@@ -191,6 +191,9 @@ def test_looking_at_deliveries_and_replaying_them_reads_no_table_from_end_to_end
             outbox.get_message(connection, output, 1)
             outbox.list_attempts(connection, output, 1)
             outbox.count_messages(connection, output)
+            outbox.newest_attempts(connection, output, most=2)
+            outbox.tries_at(connection, output, 1)
+            count_gathered(connection, output, most=2)
             outbox.progress_of(connection, output, 1)
             outbox.list_replays(connection, output, most=2)
         for choice in (

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from higgs_shop import outbox
 from higgs_shop.background import beat, this_forwarder
 from higgs_shop.outputs import mark_full
 from higgs_shop.webhook_output import sign
@@ -182,11 +183,25 @@ def _turning(visitor: Browser, newest: str) -> Iterable[tuple[str, Page]]:
     other = visitor.follow(visitor.submit(form, "inbox-add"))
     yield "/inbox", other
     yield "/inbox", visitor.submit(other, "inbox-secret-set", signing_secret="x")
+    yield from _posting_to_inbox(visitor)
     asking = ("inbox-remove", "inbox-remove-all", "inbox-remove-one")
     for page, testid in zip(
         (other, visitor.get("/inbox"), visitor.get(newest)), asking, strict=True
     ):
         yield "/inbox/sessions/<token>/remove", visitor.get(page.one(testid)["href"])
+
+
+def _posting_to_inbox(visitor: Browser) -> Iterable[tuple[str, Page]]:
+    """The connection that posts there is paused, and then takes nothing more."""
+    visitor.submit(visitor.get("/inbox"), "inbox-preset", preset="gone")
+    visitor.submit(visitor.get("/connections/webhook"), "connection-pause")
+    inbox = visitor.get("/inbox")
+    yield "/inbox", inbox
+    page = visitor.follow(visitor.submit(inbox, "connection-resume"))
+    visitor.submit(page, "connection-change", is_active=None)
+    yield "/inbox", visitor.get("/inbox")
+    visitor.submit(visitor.get("/connections/webhook"), "connection-change", is_active="y")
+    visitor.submit(visitor.get("/inbox"), "inbox-preset", preset="usual")
 
 
 def _explaining(store: Store) -> Iterable[tuple[str, Page]]:
@@ -298,7 +313,9 @@ def _connecting(store: Store, receiver: Receiver) -> Iterable[tuple[str, Page]]:
     store.parts.sender.deliver_due()
     yield "/connections", visitor.get("/connections")
     yield "/connections/<name>", visitor.get("/connections/webhook")
+    yield "/connections/<name>/deliveries/<number>", _delivery(visitor, 1)
     yield "/x-ray", visitor.get("/x-ray")
+    yield from _being_sent(store, visitor)
     for _ in range(5):
         store.clock.forward(minutes=30)
         beat(store.parts.database, this_forwarder(), store.clock())
@@ -306,6 +323,7 @@ def _connecting(store: Store, receiver: Receiver) -> Iterable[tuple[str, Page]]:
     yield "/connections", visitor.get("/connections")
     yield "/connections/<name>", visitor.get("/connections/webhook")
     yield "/connections/<name>/deliveries/<number>", _delivery(visitor, 1)
+    yield "/connections/<name>/deliveries", visitor.get("/connections/webhook/deliveries")
     page = visitor.submit(visitor.get("/connections/webhook"), "connection-resume")
     yield "/connections/<name>", visitor.follow(page)
     while store.parts.sender.deliver_due():
@@ -332,6 +350,15 @@ def _trying_out(store: Store, visitor: Browser, receiver: Receiver) -> Iterable[
     yield "/connections/<name>/deliveries/<number>", delivery
     visitor.submit(delivery, "delivery-try-now")
     store.parts.sender.deliver_due()
+
+
+def _being_sent(store: Store, visitor: Browser) -> Iterable[tuple[str, Page]]:
+    store.clock.forward(minutes=1)
+    with store.parts.database.write() as connection:
+        outbox.claim_due(connection, clock=lambda _: store.clock(), lease_ms=30_000)
+    yield "/connections", visitor.get("/connections")
+    yield "/connections/<name>", visitor.get("/connections/webhook")
+    outbox.forget_leases(store.parts.database)
 
 
 def _delivery(visitor: Browser, number: int) -> Page:
@@ -378,6 +405,12 @@ def _setting(store: Store, visitor: Browser) -> Iterable[tuple[str, Page]]:
     yield "/connections/<name>", bad
     bad = visitor.submit(page, "connection-add-secret", secret="x")
     yield "/connections/<name>", bad
+    visitor.follow(visitor.submit(page, "connection-change", send_as_batch="y"))
+    yield "/connections", visitor.get("/connections")
+    page = visitor.get(page.path)
+    yield "/connections/<name>", page
+    visitor.get("/about")
+    yield "/x-ray", visitor.get("/x-ray")
     changed = visitor.submit(page, "connection-change", authorization="Bearer x", is_active=None)
     page = visitor.follow(changed)
     yield "/connections/<name>", page

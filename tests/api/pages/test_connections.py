@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from higgs_shop import outbox
 from higgs_shop.background import beat, this_forwarder
 from higgs_shop.webhook_output import sign
 from tests.api.browsing import Browser, Page
@@ -68,6 +69,13 @@ def state(visitor: Browser, path: str = "/connections/webhook") -> str:
     return visitor.get(path).one("connection-state")["data-state"]
 
 
+def next_tries(visitor: Browser) -> list[str]:
+    """When the oldest message is tried next, as its own page and the x-ray say."""
+    listed = visitor.get("/connections/webhook/deliveries").all("delivery-link")
+    own = visitor.get(listed[-1]["href"]).one("delivery-next-try")
+    return [own["data-when"], visitor.get("/x-ray").all("x-ray-next-try")[-1]["data-when"]]
+
+
 def counts(page: Page) -> dict[str, int]:
     """How many messages stand how."""
     return {
@@ -124,12 +132,108 @@ class TestTellingTheTruth:
         deliver(store)
         page = visitor.get("/connections")
         assert page.one("connection")["data-state"] == "failing"
-        assert "the next is due" in page.text("connection-failing")
+        assert page.has("connection-failing")
+        assert page.text("connection-retrying").startswith("1 is being retried; the next is due")
         assert page.one("connection-attempt")["data-status"] == "500"
         receiver.answer = lambda _: Reply()
         store.clock.forward(minutes=1)
         deliver(store)
         assert state(visitor) == "running"
+
+    def test_one_persons_failure_is_told_beside_anothers_success(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        receiver.script(BROKEN)
+        visitor.get("/about")
+        deliver(store)
+        other = store.browser()
+        other.get("/about")
+        deliver(store)
+        page = other.get("/connections")
+        assert page.all("connection-attempt")[0]["data-status"] == "200"
+        assert page.one("connection")["data-state"] == "retrying"
+        assert page.one("connection-retrying")["data-count"] == "1"
+        assert not page.has("connection-failing")
+        store.clock.forward(minutes=1)
+        deliver(store)
+        assert state(visitor) == "running"
+
+    def test_what_was_given_up_does_not_look_well_until_it_is_delivered_again(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        receiver.script(*[REFUSED] * 5)
+        visitor.get("/about")
+        exhaust(store)
+        page = visitor.get("/connections")
+        assert page.one("connection")["data-state"] == "giving_up"
+        assert page.text("connection-given-up").startswith("1 given up. Deliver it again")
+        for _ in range(3):
+            visitor.get("/about")
+        deliver(store)
+        page = visitor.get("/connections/webhook")
+        assert page.one("connection-state")["data-state"] == "running"
+        assert "Everything that was to go out" not in page.html
+        asked = visitor.get(page.one("connection-deliver-dead")["href"])
+        assert asked.one("replay-count")["data-count"] == "1"
+        visitor.submit(asked, "replay-start")
+        deliver(store)
+        assert not visitor.get("/connections").has("connection-given-up")
+
+    def test_what_is_being_sent_is_not_called_due(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        receiver.script(BROKEN)
+        visitor.get("/about")
+        deliver(store)
+        assert next_tries(visitor) == ["later", "later"]
+        store.clock.forward(minutes=1)
+        forwarding(store)
+        assert next_tries(visitor) == ["now", "now"]
+        page = visitor.get("/connections/webhook/deliveries")
+        assert "answered 500. The next try is due now." in page.all("delivery")[1].text
+        with store.parts.database.write() as connection:
+            outbox.claim_due(connection, clock=lambda _: store.clock(), lease_ms=30_000)
+        page = visitor.get("/connections/webhook")
+        assert page.text("connection-sending") == "Something is being sent now."
+        assert not page.has("connection-retrying")
+        assert next_tries(visitor) == ["sending", "sending"]
+
+    def test_no_page_promises_a_try_while_it_is_paused(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        receiver.script(BROKEN)
+        visitor.get("/about")
+        deliver(store)
+        visitor.submit(visitor.get("/connections/webhook"), "connection-pause")
+        page = visitor.get("/connections")
+        assert not page.has("connection-retrying")
+        assert next_tries(visitor) == ["paused", "paused"]
+        page = visitor.get("/connections/webhook/deliveries")
+        assert page.has("deliveries-paused")
+        assert "next try" not in page.html
+
+    def test_an_inactive_one_says_so_first_and_how_the_rest_goes(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        receiver.script(BROKEN)
+        visitor.get("/about")
+        deliver(store)
+        page = visitor.get("/connections/webhook")
+        page = visitor.follow(visitor.submit(page, "connection-change", is_active=None))
+        assert page.one("connection-state")["data-state"] == "inactive"
+        assert page.has("connection-failing")
+        assert "still goes out" in page.text("connection-inactive")
+
+    def test_a_redirect_is_said_not_to_be_followed(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        receiver.script(Reply(302))
+        visitor.get("/about")
+        deliver(store)
+        words = "redirects are not followed"
+        assert words in visitor.get("/connections").text("connection-attempt")
+        assert words in visitor.get("/connections/webhook/deliveries").all("delivery")[1].text
+        assert words in visitor.get("/x-ray").all("x-ray-event")[1].text
 
     def test_a_receiver_that_is_not_there(self, open_store: OpenStore) -> None:
         store = forwarding(open_store(webhook_url="http://127.0.0.1:1/"))
@@ -155,7 +259,7 @@ class TestTellingTheTruth:
         store.clock.forward(minutes=600)
         deliver(store)
         assert len(receiver.requests) == 1
-        page = visitor.follow(visitor.submit(page, "connection-resume"))
+        page = visitor.follow(visitor.submit(visitor.get("/connections"), "connection-resume"))
         assert page.notices == ["It goes on, with what waited first."]
         deliver(store)
         first, again, *_ = receiver.requests
@@ -208,6 +312,50 @@ class TestTellingTheTruth:
         assert visitor.get("/connections/webhook").notices == [
             "It is paused. What happens meanwhile is kept."
         ]
+
+
+class TestGathering:
+    """Events that wait for others before they become messages."""
+
+    def test_events_of_a_batch_are_counted_and_say_when_they_go(self, on_each: Store) -> None:
+        visitor = on_each.browser()
+        page = visitor.get("/connections/webhook")
+        assert not page.has("connection-gathered")
+        visitor.submit(page, "connection-change", send_as_batch="y")
+        number = mpid(visitor.get("/about"))
+        on_each.clock.forward(minutes=2)
+        forwarding(on_each)
+        page = visitor.get("/connections")
+        assert page.one("connection-gathered")["data-count"] == "2"
+        assert counts(page) == {"waiting": 0, "dead": 0, "delivered": 0}
+        for path in ("/x-ray", f"/profiles/{number}"):
+            told = visitor.get(path).all("delivery-gathered")
+            assert {each["data-waits-for"] for each in told} == {"time"}
+            assert all("with its batch" in each.text for each in told)
+            assert all("in 8 min" in each.text for each in told)
+        events = visitor.get("/x-ray").all("x-ray-event")
+        assert {each["data-delivery"] for each in events} == {"gathered"}
+        on_each.clock.forward(minutes=8)
+        forwarding(on_each)
+        told = visitor.get("/x-ray").all("delivery-gathered")
+        assert {each["data-waits-for"] for each in told} == {"nothing"}
+
+    def test_of_a_session_that_is_waited_for_too_and_at_each_of_several(
+        self, visitor: Browser
+    ) -> None:
+        page = add(visitor)
+        visitor.submit(page, "connection-change", wait_for_session="y")
+        visitor.get("/about")
+        page = visitor.get("/connections/second")
+        assert page.one("connection-gathered")["data-count"] == "2"
+        assert "session is over" in page.text("connection-gathered")
+        profile = visitor.get(f"/profiles/{mpid(visitor.get('/about'))}")
+        at = {
+            (each["data-connection"], each["data-delivery"]) for each in profile.all("delivery-at")
+        }
+        assert at == {("webhook", "waiting"), ("second", "gathered")}
+        told = {each["data-waits-for"] for each in profile.all("delivery-gathered")}
+        assert told == {"session"}
 
 
 class TestSettings:

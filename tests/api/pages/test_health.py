@@ -28,7 +28,7 @@ def test_a_store_is_ready_and_tells_whether_anybody_delivers(
         "outputs": [
             {
                 "name": "webhook",
-                "state": "running",
+                "state": "silent",
                 "pause_reason": "",
                 "waiting": 2,
                 "oldest_waiting_age_ms": 3_000,
@@ -78,6 +78,30 @@ def test_an_output_that_is_paused_says_why_and_how_much_was_given_up(
     assert output["state"] == "paused"
     assert "410" in output["pause_reason"]
     assert (output["waiting"], output["dead"]) == (1, 1)
+
+
+def test_an_output_stands_as_its_page_says(open_store: OpenStore) -> None:
+    with Receiver() as receiver:
+        receiver.script(Reply(500))
+        store = open_store(webhook_url=receiver.url, webhook_retry_seconds=(0, 60))
+        visitor = store.browser()
+        visitor.get("/about")
+        stood = [standing(store, visitor)]
+        for _ in range(2):
+            while store.parts.sender.deliver_due():
+                pass
+            stood.append(standing(store, visitor))
+            store.clock.forward(minutes=2)
+    assert stood == ["running", "failing", "running"]
+
+
+def standing(store: Store, visitor: Browser) -> str:
+    """How the only output stands, while somebody forwards; its page agrees."""
+    beat(store.parts.database, this_forwarder(), store.clock())
+    (output,) = told(visitor)["outputs"]
+    shown = visitor.get("/connections/webhook").one("connection-state")["data-state"]
+    assert output["state"] == shown
+    return shown
 
 
 def test_counting_stops_at_a_number_that_is_told(store: Store, visitor: Browser) -> None:

@@ -2,10 +2,12 @@
 
 import pytest
 
+from higgs_shop.outputs import pause_output
 from higgs_shop.webhook_output import sign
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import OpenStore, Store
 from tests.api.delivering import add as add_output
+from tests.api.delivering import change, find
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -241,6 +243,37 @@ def test_another_inbox_is_made_used_and_forgotten(store: Store, visitor: Browser
     assert post(store, b"late", path) == 404
     assert visitor.get(path).status == 404
     assert store.rows("inbox_requests") == []
+
+
+def test_a_connection_that_got_a_410_is_told_of_where_that_was_pressed(
+    store: Store, visitor: Browser
+) -> None:
+    """Another answer alone brings nothing back; the button that does is there."""
+    path = add(visitor)
+    with store.parts.database.write() as connection:
+        pause_output(connection, find(store).id, "the receiver answered 410 Gone", store.clock())
+    visitor.submit(visitor.get("/inbox"), "inbox-preset", preset="usual")
+
+    page = visitor.get("/inbox")
+
+    assert page.one("inbox-paused")["data-connection"] == "webhook"
+    assert not visitor.get(path).has("inbox-paused")
+    on = visitor.follow(visitor.submit(page, "connection-resume"))
+    assert on.notices == ["It goes on, with what waited first."]
+    assert not visitor.get("/inbox").has("inbox-paused")
+
+
+def test_what_waits_at_an_inactive_connection_is_said_to_arrive(
+    store: Store, visitor: Browser
+) -> None:
+    change(store, is_active=False)
+    nothing = "So nothing new will arrive here"
+    assert visitor.get("/inbox").text("inbox-nothing-new") == f"{nothing}."
+    change(store, is_active=True)
+    visitor.get("/about")
+    change(store, is_active=False)
+    told = visitor.get("/inbox").text("inbox-nothing-new")
+    assert told.startswith(f"{nothing}, but 2 from before still do:")
 
 
 def test_inboxes_have_dials_of_their_own(store: Store, visitor: Browser) -> None:

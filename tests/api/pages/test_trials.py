@@ -179,7 +179,7 @@ class TestSendingInVain:
         page = visitor.get("/connections/webhook")
         assert page.one("connection-test")["data-state"] == "waiting"
         assert "answered 500" in page.text("connection-test")
-        assert "The next attempt is due" in page.text("connection-test-pending")
+        assert "The next try is due" in page.text("connection-test-pending")
 
     def test_pressing_again_tries_the_one_that_waits_with_the_same_id_and_bytes(
         self, store: Store, visitor: Browser, receiver: Receiver

@@ -353,18 +353,20 @@ def test_attempts_and_waits_survive_a_restart(database: Database, database_url: 
 @pytest.mark.parametrize(
     ("attempt", "expected"),
     [
-        pytest.param(None, ("waiting", 0, None, None, NOW_MS, None), id="not tried yet"),
+        pytest.param(None, ("waiting", 0, None, None, NOW_MS, None, None), id="not tried yet"),
         pytest.param(
-            delivered, ("delivered", 1, 204, None, None, NOW_MS + 7), id="delivered at its end"
+            delivered,
+            ("delivered", 1, 204, None, None, None, NOW_MS + 7),
+            id="delivered at its end",
         ),
         pytest.param(
             lambda message: failed(message, wait_ms=5_000),
-            ("waiting", 1, None, "receiver.example: no connection", NOW_MS + 5_000, None),
+            ("waiting", 1, None, "receiver.example: no connection", NOW_MS + 5_000, None, None),
             id="to be tried again",
         ),
         pytest.param(
             lambda message: failed(message, wait_ms=None),
-            ("dead", 1, None, "receiver.example: no connection", None, None),
+            ("dead", 1, None, "receiver.example: no connection", None, None, None),
             id="given up",
         ),
     ],
