@@ -36,7 +36,7 @@ def rows(size: Size) -> list[Row]:
         closing(Database(Settings(instance=Path(folder), port=8000).database_url)) as database,
     ):
         with receiver(port=port):
-            up_ms = _pages_ms(shopper, size.outage_seconds)
+            up_ms = _pages_ms(shopper, max(1, size.outage_seconds // 5))
             until(lambda: waiting(database) == 0)
         before_mb = store.resident_mb()
         fill(database, size.events, people=max(1, size.events // _EVENTS_A_PERSON))
