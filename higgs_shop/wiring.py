@@ -39,7 +39,7 @@ from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.networks import Reach
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import Output, ensure_main_output, every_output, list_outputs
+from higgs_shop.outputs import Output, ensure_main_output, list_outputs, running_outputs
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tls import Certificate, load_certificate
@@ -129,10 +129,13 @@ class Parts:
         return verify([self.secrets.webhook_secret, *own], headers, body, now_ms)
 
     def signers(self, headers: Any, body: bytes, now_ms: int) -> list[str]:
-        """The outputs, of all workspaces, that may have signed a request to the inbox, by their names."""
+        """The outputs, of all workspaces, that may have signed a request to the inbox, by their names.
+
+        One that is paused sends nothing.
+        """
         usual = (self.secrets.webhook_secret,)
         with self.database.read() as connection:
-            found = [each for each in every_output(connection) if self._posts_here(each)]
+            found = [each for each in running_outputs(connection) if self._posts_here(each)]
         fits = {
             secrets: verify(secrets, headers, body, now_ms).state == "valid"
             for secrets in {output.secrets or usual for output in found}

@@ -21,9 +21,9 @@ from higgs_shop.outputs.output import (
     GatheringState,
     Output,
     OutputState,
-    every_output,
     held_output,
     outputs_of,
+    running_outputs,
 )
 from higgs_shop.outputs.rotation import (
     MOST_SECRETS,
@@ -58,7 +58,6 @@ __all__ = [
     "changed_output",
     "end_gathering",
     "ensure_main_output",
-    "every_output",
     "find_output",
     "fingerprint",
     "held_output",
@@ -71,6 +70,7 @@ __all__ = [
     "pause_output",
     "remove_output",
     "resume_output",
+    "running_outputs",
     "signing_secret_or_new",
     "with_another_secret",
     "without_secret",

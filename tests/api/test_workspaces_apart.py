@@ -63,7 +63,10 @@ EXCEPTIONS: Final = {
     # The background's, which serves all workspaces at once and works on each row within its own.
     ("mailboxes", "due_at_ms"): "the forwarder looks for whatever is due",
     ("mailboxes", "lease_until_ms"): "the background shortens whatever lease is too long",
-    ("outputs", "state"): "the forwarder serves every output that runs",
+    (
+        "outputs",
+        "state",
+    ): "the forwarder serves every output that runs, and the inbox asks which has signed",
     ("outputs", "is_full"): "the background counts what waits at each",
     ("outputs", "gathering"): "the background looks for those that are told to gather no more",
     ("gatherings", "waits_for"): "the background hands over whatever has waited long enough",

@@ -17,7 +17,6 @@ from higgs_shop.outputs import (
     change_output,
     end_gathering,
     ensure_main_output,
-    every_output,
     find_output,
     held_output,
     hold_alone,
@@ -27,6 +26,7 @@ from higgs_shop.outputs import (
     pause_output,
     remove_output,
     resume_output,
+    running_outputs,
 )
 from higgs_shop.tables import gatherings, mailboxes, messages
 from higgs_shop.workspaces import add_workspace, new_workspace
@@ -170,12 +170,14 @@ def test_each_workspace_has_its_own_in_the_order_of_their_making(database: Datab
     with database.read() as connection:
         assert [each.name for each in list_outputs(connection, "default")] == ["webhook", "a"]
         assert [each.name for each in list_outputs(connection, "kiosk")] == ["b"]
-        assert [each.name for each in every_output(connection)] == ["webhook", "b", "a"]
+        assert [each.name for each in running_outputs(connection)] == ["webhook", "b", "a"]
     with database.write() as connection:
         assert [each.name for each in outputs_of(connection, "default")] == ["webhook", "a"]
         output = outputs_of(connection, "kiosk")[0]
         assert held_output(connection, "kiosk", output.id) == output
         assert held_output(connection, "default", output.id) is None
+        pause_output(connection, output.id, "it is gone", NOW_MS)
+        assert [each.name for each in running_outputs(connection)] == ["webhook", "a"]
 
 
 def test_pausing_says_why_and_since_when_and_once(database: Database) -> None:
