@@ -31,19 +31,6 @@ def fill(database: Database, count: int, *, people: int) -> None:
         if output is None:
             raise RuntimeError("the store has no output")
         of_output = {"workspace_id": DEFAULT_WORKSPACE, "output_id": output.id}
-        connection.execute(
-            insert(mailboxes),
-            [
-                {
-                    **of_output,
-                    "mpid": mpid,
-                    "last_sequence": count // people + 1,
-                    "delivered_sequence": 0,
-                    "due_at_ms": _ENQUEUED_AT_MS + mpid,
-                }
-                for mpid in range(1, people + 1)
-            ],
-        )
     for first in range(0, count, _AT_A_TIME):
         rows = [
             {
@@ -62,6 +49,21 @@ def fill(database: Database, count: int, *, people: int) -> None:
         ]
         with database.write() as connection:
             connection.execute(insert(messages), rows)
+    # Last: who forwards meanwhile finds mailboxes that are full.
+    with database.write() as connection:
+        connection.execute(
+            insert(mailboxes),
+            [
+                {
+                    **of_output,
+                    "mpid": mpid,
+                    "last_sequence": count // people + 1,
+                    "delivered_sequence": 0,
+                    "due_at_ms": _ENQUEUED_AT_MS + mpid,
+                }
+                for mpid in range(1, people + 1)
+            ],
+        )
 
 
 def waiting(database: Database) -> int:
