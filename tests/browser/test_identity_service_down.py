@@ -45,7 +45,7 @@ def looks_until_known(shopper: Shopper) -> None:
         shopper.page.reload()
         return shopper.see("identity-pending").count() == 0
 
-    until(is_settled, "the identity service's answer")
+    until(is_settled, "the identity service's answer", timeout_seconds=60.0)
 
 
 @pytest.mark.parametrize("fault", [REFUSE, BLACKHOLE], ids=lambda mode: mode.name)
