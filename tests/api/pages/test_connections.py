@@ -8,10 +8,10 @@ import pytest
 from standardwebhooks import Webhook
 
 from higgs_shop import outbox
-from higgs_shop.background import beat, this_forwarder
 from higgs_shop.webhook_output import sign
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import PRODUCTION, OpenStore, Store
+from tests.api.delivering import forwarding
 from tests.api.journeys import mpid
 from tests.network_faults import Received, Receiver, Reply
 
@@ -35,12 +35,6 @@ def on_each(open_store: OpenStore, database_url: str, receiver: Receiver) -> Sto
 @pytest.fixture
 def visitor(store: Store) -> Browser:
     return store.browser()
-
-
-def forwarding(store: Store) -> Store:
-    """As if a forwarder were there."""
-    beat(store.parts.database, this_forwarder(), store.clock())
-    return store
 
 
 def deliver(store: Store) -> None:

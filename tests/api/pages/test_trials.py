@@ -1,32 +1,25 @@
 """Trying a receiver out on the pages of connections: test events, and retries that do not wait."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
-from higgs_shop.background import beat, this_forwarder
 from higgs_shop.outbox import claim_due
 from higgs_shop.outputs import mark_full, pause_output
 from higgs_shop.tracker import TEST_MPID
 from tests.api import delivering
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import PRODUCTION, FakeClock, OpenStore, Store
+from tests.api.delivering import forwarding
 from tests.api.journeys import mpid
 from tests.network_faults import Received, Receiver, Reply
 
 TEST_PERSON = str(TEST_MPID)
 BROKEN = Reply(500, body=b"no room here")
 LEASE_MS = 30_000
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture
@@ -46,12 +39,6 @@ def store(
 @pytest.fixture
 def visitor(store: Store) -> Browser:
     return store.browser()
-
-
-def forwarding(store: Store) -> Store:
-    """As if a forwarder were there."""
-    beat(store.parts.database, this_forwarder(), store.clock())
-    return store
 
 
 def deliver(store: Store) -> None:
