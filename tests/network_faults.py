@@ -265,12 +265,12 @@ def reset_after(after_bytes: int) -> Mode:
 
 
 def gzip_bomb(unpacked_bytes: int) -> Mode:
-    """Answer 200 with a body that is a thousand times as large once it is unpacked."""
+    """Answer 500 with a body that is a thousand times as large once it is unpacked."""
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     piece = bytes(min(unpacked_bytes, 1_000_000))
     pieces = [packer.compress(piece) for _ in range(unpacked_bytes // len(piece))]
     body = b"".join([*pieces, packer.flush()])
-    headers = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    headers = f"HTTP/1.1 500 Oops\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
     return Mode("gzip_bomb", said=headers.encode() + body)
 
 

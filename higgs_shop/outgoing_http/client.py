@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, Self
 
 import certifi
+import httpcore
 import httpx
 
 from higgs_shop.networks import PUBLIC, Reach
+from higgs_shop.outgoing_http.carriers import Carrier, OverNetwork, Received, WithinProcess
 from higgs_shop.outgoing_http.deadline import Deadline
-from higgs_shop.outgoing_http.dialling import Dialler, DiallingTransport, refuse_what_came_before
+from higgs_shop.outgoing_http.dialling import Dialler, dialling_pool, refuse_what_came_before
 from higgs_shop.outgoing_http.errors import (
     AnswerTooLarge,
     BadUrl,
@@ -29,7 +31,12 @@ from higgs_shop.outgoing_http.lookup import Lookup, Resolve, resolve
 
 _NOT_COMPLETE: Final = "the connection broke before the answer was complete"
 _NO_HTTP: Final = "what was answered is no HTTP"
-_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "higgs-shop"}
+_CANNOT_BE_SENT: Final = (
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    httpcore.UnsupportedProtocol,
+    httpcore.LocalProtocolError,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class OutgoingHttp:
     Args:
         deadline_seconds: for the whole call, waiting for a free connection included.
         max_answer_bytes: a longer body raises AnswerTooLarge; no more than this is ever held.
+        cuts_answers: takes the beginning of a longer body instead.
         reach: where connections may go. By default, to the public internet and nowhere else.
         transport: answers in the process instead of the network (httpx.WSGITransport,
             httpx.MockTransport). It has no sockets: there is no address to
@@ -67,6 +75,7 @@ class OutgoingHttp:
         *,
         deadline_seconds: float,
         max_answer_bytes: int,
+        cuts_answers: bool = False,
         reach: Reach = PUBLIC,
         transport: httpx.BaseTransport | None = None,
         max_connections: int = 20,
@@ -75,8 +84,8 @@ class OutgoingHttp:
         monotonic_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deadline_seconds = deadline_seconds
-        self._timeout = httpx.Timeout(deadline_seconds).as_dict()
         self._max_answer_bytes = max_answer_bytes
+        self._cuts_answers = cuts_answers
         self._reach = reach
         self._transport = transport
         self._max_connections = max_connections
@@ -106,13 +115,13 @@ class OutgoingHttp:
         with (
             _in_our_words(),
             pool.place(self._deadline),
-            closing(pool.send(self._request(url, content, headers, auth))) as response,
+            closing(pool.carrier.send(url, content, headers, auth)) as received,
         ):
-            refuse_what_came_before(response.extensions.get("network_stream"))
+            refuse_what_came_before(received.network_stream)
             return Answer(
-                status_code=response.status_code,
-                headers=response.headers,
-                body=self._read(response),
+                status_code=received.status_code,
+                headers=received.headers,
+                body=self._read(received),
                 duration_ms=round((self._monotonic_seconds() - started_seconds) * 1000),
             )
 
@@ -120,7 +129,7 @@ class OutgoingHttp:
         """Close the connections that this process holds open."""
         pool = self._pools.pop(os.getpid(), None)
         if pool is not None:
-            pool.transport.close()
+            pool.carrier.close()
 
     def __enter__(self) -> Self:
         return self
@@ -140,53 +149,35 @@ class OutgoingHttp:
         return self._pools.get(process_id) or self._pools.setdefault(process_id, self._open())
 
     def _open(self) -> "_Pool":
-        transport = self._transport or DiallingTransport(
-            Dialler(Lookup(self._resolve, self._deadline), self._reach, self._deadline),
-            ssl_context=self._ssl_context or _ssl_context(),
-            max_connections=self._max_connections,
-        )
-        return _Pool(transport, threading.BoundedSemaphore(self._max_connections))
+        return _Pool(self._carrier(), threading.BoundedSemaphore(self._max_connections))
 
-    def _request(
-        self, url: str, content: bytes, headers: Mapping[str, str], auth: httpx.Auth | None
-    ) -> httpx.Request:
-        request = httpx.Request(
-            "POST",
-            _parsed(url),
-            content=content,
-            headers={**_HEADERS, **headers},
-            extensions={"timeout": self._timeout},
-        )
-        return request if auth is None else next(auth.sync_auth_flow(request))
+    def _carrier(self) -> Carrier:
+        if self._transport is not None:
+            return WithinProcess(self._transport)
+        dialler = Dialler(Lookup(self._resolve, self._deadline), self._reach, self._deadline)
+        ssl_context = self._ssl_context or _ssl_context()
+        pool = dialling_pool(dialler, ssl_context, max_connections=self._max_connections)
+        return OverNetwork(pool, self._deadline_seconds)
 
-    def _read(self, response: httpx.Response) -> bytes:
-        # The stream itself, since iter_raw() refuses an answer that a mock has already read.
-        stream = cast("httpx.SyncByteStream", response.stream)
+    def _read(self, received: Received) -> bytes:
         body = bytearray()
-        for chunk in stream:
+        for chunk in received.chunks:
             body += chunk
             if len(body) > self._max_answer_bytes:
+                if self._cuts_answers:
+                    return bytes(body[: self._max_answer_bytes])
                 raise AnswerTooLarge(
-                    f"{response.url.host}: the answer has more than {self._max_answer_bytes} bytes"
+                    f"{received.host}: the answer has more than {self._max_answer_bytes} bytes"
                 )
         return bytes(body)
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """What one process sends with.
+    """What one process sends with."""
 
-    A transport, not an httpx.Client: what a client adds (cookies, redirects, proxies of the environment)
-    is unwanted here, and is a third of what a POST costs.
-    """
-
-    transport: httpx.BaseTransport
+    carrier: Carrier
     places: threading.BoundedSemaphore
-
-    def send(self, request: httpx.Request) -> httpx.Response:
-        response = self.transport.handle_request(request)
-        response.request = request
-        return response
 
     @contextmanager
     def place(self, deadline: Deadline) -> Iterator[None]:
@@ -205,21 +196,21 @@ def _in_our_words() -> Iterator[None]:
         yield
     except OutgoingError:
         raise
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, httpcore.TimeoutException) as error:
         raise TimedOut("no complete answer before the deadline") from error
-    except httpx.ConnectError as error:
+    except (httpx.ConnectError, httpcore.ConnectError) as error:
         raise NoConnection(f"no connection: {_reason(error)}") from error
-    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+    except _CANNOT_BE_SENT as error:
         raise BadUrl(f"this cannot be sent: {_reason(error)}") from error
-    except httpx.RemoteProtocolError as error:
+    except (httpx.RemoteProtocolError, httpcore.RemoteProtocolError) as error:
         raise ConnectionLost(_NOT_COMPLETE if _was_closed(error) else _NO_HTTP) from error
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
         raise ConnectionLost(f"{_NOT_COMPLETE}: {_reason(error)}") from error
     except (httpx.InvalidURL, ValueError) as error:
         raise BadUrl(f"this cannot be sent: {type(error).__name__}") from error
 
 
-def _was_closed(error: httpx.RemoteProtocolError) -> bool:
+def _was_closed(error: Exception) -> bool:
     """Whether the answer ended too early; else it is wrong. Only the words of httpcore and h11 tell."""
     return str(error).startswith(("Server disconnected", "peer closed connection"))
 
@@ -232,14 +223,6 @@ def _reason(error: BaseException) -> str:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
     return str(error).rstrip(".")
-
-
-@functools.lru_cache(maxsize=64)  # a store posts to a few addresses, again and again
-def _parsed(url: str) -> httpx.URL:
-    parsed = httpx.URL(url)
-    if not parsed.host:
-        raise BadUrl("this cannot be sent: the URL names no host")
-    return parsed
 
 
 @functools.cache  # reading the authorities takes longer than most calls

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import httpcore
-import httpx
 
 from higgs_shop.networks import Address, Reach
 from higgs_shop.outgoing_http.deadline import Deadline
@@ -73,23 +72,16 @@ class Dialler(httpcore.NetworkBackend):
         return addresses
 
 
-class DiallingTransport(httpx.HTTPTransport):
-    """httpx's transport over a pool whose sockets know the deadline.
-
-    httpx has no public way to hand over a network backend; `_pool` is private, the version is
-    pinned, and a test fails when the attribute moves.
-    """
-
-    def __init__(
-        self, dialler: Dialler, *, ssl_context: ssl.SSLContext, max_connections: int
-    ) -> None:
-        super().__init__(verify=ssl_context, trust_env=False)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl_context,
-            max_connections=max_connections,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-            network_backend=dialler,
-        )
+def dialling_pool(
+    dialler: Dialler, ssl_context: ssl.SSLContext, *, max_connections: int
+) -> httpcore.ConnectionPool:
+    """Connections that are kept alive between calls, and whose sockets know the deadline."""
+    return httpcore.ConnectionPool(
+        ssl_context=ssl_context,
+        max_connections=max_connections,
+        keepalive_expiry=KEEPALIVE_SECONDS,
+        network_backend=dialler,
+    )
 
 
 def refuse_what_came_before(stream: object) -> None:

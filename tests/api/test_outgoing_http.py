@@ -163,6 +163,17 @@ def test_50_megabytes_are_refused(http: OutgoingHttp, receiver: Receiver) -> Non
         http.post(receiver.url, content=b"", headers={})
 
 
+def test_of_50_megabytes_the_beginning_is_taken_where_that_will_do(receiver: Receiver) -> None:
+    receiver.answer = lambda _: Reply(body=b"x" * 50_000_000)
+    with OutgoingHttp(
+        deadline_seconds=5.0, max_answer_bytes=1_000, cuts_answers=True, reach=THIS_MACHINE
+    ) as http:
+        answers = [http.post(receiver.url, content=b"", headers={}) for _ in range(2)]
+
+    assert [(each.status_code, each.body) for each in answers] == [(200, b"x" * 1_000)] * 2
+    assert receiver.connections == 2, "what is left of an answer is nobody's"
+
+
 def test_a_packed_answer_is_not_unpacked(http: OutgoingHttp, receiver: Receiver) -> None:
     bomb = gzip.compress(bytes(20_000_000))
     receiver.answer = lambda _: Reply(headers={"Content-Encoding": "gzip"}, body=bomb)
