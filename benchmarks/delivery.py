@@ -7,11 +7,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -22,7 +22,7 @@ from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outputs import OutputSettings, change_output, list_outputs
 from higgs_shop.settings import Settings
-from higgs_shop.webhook_output import MAILBOXES_A_ROUND, Forwarder
+from higgs_shop.webhook_output import Delivery, Forwarder, Sender, Turn
 from higgs_shop.wiring import wire
 
 _SENDERS: Final = 4
@@ -98,12 +98,10 @@ def _claiming(size: Size) -> list[Row]:
         for _ in range(min(size.requests, max(1, size.profiles // 50))):
             started = time.perf_counter()
             with database.write() as connection:
-                claim = outbox.claim_due(connection, clock=_now, lease_ms=_LEASE_MS)
+                (claim,) = outbox.claim_due(connection, clock=_now, lease_ms=_LEASE_MS)
             taken_ms.append((time.perf_counter() - started) * 1_000)
-            if claim is None:
-                raise RuntimeError("nothing was due")
             with database.write() as connection:
-                outbox.record(connection, claim, [], clock=_now)
+                outbox.record(connection, [outbox.HandedIn(claim)], clock=_now)
             log_mb = max(log_mb, *(log.stat().st_size / 1e6 for log in Path(folder).rglob("*-wal")))
         database.close()
     claiming = at_most(
@@ -147,27 +145,31 @@ def _draining(size: Size) -> Row:
     )
 
 
+class _Counting:
+    """A sender that tells when so many deliveries are recorded."""
+
+    def __init__(self, sender: Sender, count: int) -> None:
+        self.post = sender.post
+        self.all_recorded = threading.Event()
+        self._turn = sender.turn
+        self._left = count
+
+    def turn(self, done: Sequence[Delivery] = (), **options: Any) -> Turn:
+        turn = self._turn(done, **options)
+        self._left -= len(done) - len(turn.unrecorded)
+        if self._left <= 0:
+            self.all_recorded.set()
+        return turn
+
+
 def _delivered_per_second(url: str, count: int, people: int, *, senders: int) -> float:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         parts = wire(Settings(instance=Path(folder), port=8000, webhook_url=url))
         fill(parts.database, count, people=people)
-        done, left = threading.Event(), count
-        lock = threading.Lock()
-
-        def deliver(*, keep_going: Callable[[], bool]) -> Sequence[object]:
-            nonlocal left
-            deliveries = parts.sender.deliver_due(
-                keep_going=keep_going, mailboxes=MAILBOXES_A_ROUND
-            )
-            with lock:
-                left -= len(deliveries)
-                if left <= 0:
-                    done.set()
-            return deliveries
-
+        sending = _Counting(parts.sender, count)
         started = time.perf_counter()
-        with Forwarder(deliver, clock=parts.clock, senders=senders):  # type: ignore[arg-type]
-            done.wait()
+        with Forwarder(sending, clock=parts.clock, senders=senders):
+            sending.all_recorded.wait()
             taken = time.perf_counter() - started
         parts.close()
     return count / taken

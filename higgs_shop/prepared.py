@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update
+from sqlalchemy import CompoundSelect, Connection, Dialect, Insert, Select, Update
 from sqlalchemy.exc import DBAPIError
 
 _Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
+
+Statement = Insert | Update | Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 
 
 class Prepared:
@@ -24,7 +26,7 @@ class Prepared:
             one that returns something names its values itself.
     """
 
-    def __init__(self, statement: Insert | Update | Select[*tuple[Any, ...]]) -> None:
+    def __init__(self, statement: Statement) -> None:
         self._statement: Final = statement
         self._compiled: Final[dict[str, _Compiled]] = {}
 
@@ -47,6 +49,42 @@ class Prepared:
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
         return compiled
+
+
+class PreparedForSeveral:
+    """A statement about several things at once, prepared for each number of them that comes up.
+
+    Args:
+        make: given their number, makes the statement; the values of the first are called `…_0`.
+    """
+
+    def __init__(self, make: Callable[[int], Statement]) -> None:
+        self._make: Final = make
+        self._prepared: Final[dict[int, Prepared]] = {}
+
+    def write(self, connection: Connection, things: Sequence[_Values], **common: Any) -> int:
+        """Execute it once. Returns: how many rows were written."""
+        return self._of(things).write(connection, common | _numbered(things))
+
+    def rows(
+        self, connection: Connection, things: Sequence[_Values], **common: Any
+    ) -> list[Sequence[Any]]:
+        """Execute it once, and read all that it finds."""
+        return self._of(things).rows(connection, common | _numbered(things))
+
+    def _of(self, things: Sequence[_Values]) -> Prepared:
+        found = self._prepared.get(len(things))
+        if found is None:
+            found = self._prepared[len(things)] = Prepared(self._make(len(things)))
+        return found
+
+
+def _numbered(things: Sequence[_Values]) -> dict[str, Any]:
+    return {
+        f"{name}_{number}": value
+        for number, values in enumerate(things)
+        for name, value in values.items()
+    }
 
 
 class Executed(NamedTuple):

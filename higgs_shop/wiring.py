@@ -46,7 +46,6 @@ from higgs_shop.tls import Certificate, load_certificate
 from higgs_shop.tracker import Gatherer, Tracker
 from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
 from higgs_shop.webhook_output import (
-    MAILBOXES_A_ROUND,
     Forwarder,
     Sender,
     longest_waits_ms,
@@ -227,6 +226,8 @@ def wire(
     webhook_http = OutgoingHttp(
         deadline_seconds=settings.webhook_timeout_seconds,
         max_answer_bytes=_MAX_ANSWER_BYTES,
+        # Whoever answers 2xx has it, however much it says.
+        cuts_answers=True,
         reach=webhook_reach,
         # Some outputs may post to its own inbox.
         ssl_context=certificate.client_context() if certificate else None,
@@ -255,7 +256,7 @@ def wire(
         schedule_seconds=settings.webhook_retry_seconds,
     )
     forwarder = Forwarder(
-        functools.partial(sender.deliver_due, mailboxes=MAILBOXES_A_ROUND),
+        sender,
         clock=clock,
         beat=functools.partial(beat, database, this_forwarder()),
     )

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from higgs_shop import outbox
 from higgs_shop.database import Database
-from higgs_shop.outbox import Attempt, Claim
+from higgs_shop.outbox import Attempt, Claim, HandedIn, LeaseClock
 from higgs_shop.outputs import (
     MAIN_OUTPUT,
     Output,
@@ -43,15 +43,23 @@ def an_output(
 
 
 def claim_due(database: Database, **options: Any) -> Claim | None:
-    """`outbox.claim_due` in a transaction of its own."""
+    """`outbox.claim_due` of one mailbox, in a transaction of its own."""
     with database.write() as connection:
-        return outbox.claim_due(connection, **options)
+        return next(iter(outbox.claim_due(connection, **options)), None)
 
 
-def record(database: Database, claim: Claim, attempts: Sequence[Attempt], **options: Any) -> bool:
-    """`outbox.record` in a transaction of its own."""
+def record(
+    database: Database,
+    claim: Claim,
+    attempts: Sequence[Attempt],
+    *,
+    clock: LeaseClock,
+    **options: Any,
+) -> bool:
+    """`outbox.record` of one mailbox, in a transaction of its own. Returns: whether it was kept."""
+    handed_in = HandedIn(claim, tuple(attempts), **options)
     with database.write() as connection:
-        return outbox.record(connection, claim, attempts, **options)
+        return outbox.record(connection, [handed_in], clock=clock) == ["kept"]
 
 
 _WORKSPACE: Final = {

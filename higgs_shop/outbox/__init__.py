@@ -6,7 +6,7 @@ any transaction, and records how it went. A message is sent at least once, alway
 """
 
 from higgs_shop.outbox.backlog_cap import BacklogCap
-from higgs_shop.outbox.claiming import claim_due, forget_leases, record
+from higgs_shop.outbox.claiming import Recorded, claim_due, forget_leases, record
 from higgs_shop.outbox.clock_steps import ClockSteps
 from higgs_shop.outbox.deliveries import (
     MOST_COUNTED,
@@ -26,6 +26,7 @@ from higgs_shop.outbox.message import (
     Backlog,
     Claim,
     Draft,
+    HandedIn,
     Message,
     MessageState,
     State,
@@ -55,6 +56,7 @@ __all__ = [
     "ClockSteps",
     "Counts",
     "Draft",
+    "HandedIn",
     "LeaseClock",
     "ListedAttempt",
     "ListedMessage",
@@ -62,6 +64,7 @@ __all__ = [
     "MessageState",
     "NewestAttempt",
     "Progress",
+    "Recorded",
     "Replay",
     "ReplayChoice",
     "State",

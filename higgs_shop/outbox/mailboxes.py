@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     and_,
     bindparam,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -92,6 +94,21 @@ THIS_MAILBOX: Final = (
     mailboxes.c.mpid == bindparam("of_mpid"),
 )
 
+
+def these_mailboxes(count: int) -> ColumnElement[bool]:
+    """So many of them, keys called `of_…_0` and so on: each is looked up by itself."""
+    return or_(
+        *(
+            and_(
+                mailboxes.c.workspace_id == bindparam(f"of_workspace_{number}"),
+                mailboxes.c.output_id == bindparam(f"of_output_{number}"),
+                mailboxes.c.mpid == bindparam(f"of_mpid_{number}"),
+            )
+            for number in range(count)
+        )
+    )
+
+
 _hold_mailbox: Final = select(mailboxes.c.mpid).where(*THIS_MAILBOX).with_for_update()
 
 _hold_free_mailboxes: Final = (
@@ -134,9 +151,7 @@ _first_due_ms: Final = (
     .scalar_subquery()
 )
 
-_set_due: Final = Prepared(
-    update(mailboxes)
-    .where(*THIS_MAILBOX)
-    # Null when nothing waits: no comparison with null holds, so that the other branch gives it on.
-    .values(due_at_ms=case((_first_due_ms < NOW_MS, NOW_MS), else_=_first_due_ms))
-)
+# Null when nothing waits: no comparison with null holds, so that the other branch gives it on.
+WHEN_DUE: Final = case((_first_due_ms < NOW_MS, NOW_MS), else_=_first_due_ms)
+
+_set_due: Final = Prepared(update(mailboxes).where(*THIS_MAILBOX).values(due_at_ms=WHEN_DUE))

@@ -32,7 +32,7 @@ class Message:
     """One event on its way out. `webhook_id` and `body` never change, whatever is tried how often.
 
     `sequence` counts an MPID's messages to an output from 1 without gaps; `attempts` is how many were
-    made so far, `attempts_before` how many of them before it was last replayed.
+    made so far, `attempts_before` how many of them before it was last replayed, or its output paused by it.
     """
 
     id: int
@@ -54,6 +54,7 @@ class Attempt:
 
     Either `status_code` (an answer came, `answer` is its beginning) or `error` (none came) is set.
     `wait_ms`, how long to wait before the next try, is set when, and only when, `state` is waiting.
+    `starts_anew` says that the message has all its attempts before it again.
     """
 
     message_id: int
@@ -65,6 +66,7 @@ class Attempt:
     started_at_ms: int
     state: State
     wait_ms: int | None
+    starts_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,22 @@ class Claim:
     until_ms: int
     delivered_sequence: int
     messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """What the holder of a claim says of it.
+
+    Attributes:
+        attempts: those that are not recorded yet; none to give the mailbox back as it is.
+        keeps_lease: the mailbox stays the holder's until the lease runs out, for its next message.
+        pause_because: pauses the output, for this reason.
+    """
+
+    claim: Claim
+    attempts: tuple[Attempt, ...] = ()
+    keeps_lease: bool = False
+    pause_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

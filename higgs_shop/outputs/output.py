@@ -74,7 +74,9 @@ _HELD: Final = (
     .where(outputs.c.workspace_id == bindparam("of_workspace"), outputs.c.id == bindparam("held"))
     .with_for_update(read=True, key_share=True)
 )
-_RUNNING: Final = select(*STORED).where(outputs.c.state == "running").order_by(outputs.c.id)
+_RUNNING: Final = Prepared(
+    select(*STORED).where(outputs.c.state == "running").order_by(outputs.c.id)
+)
 
 
 def outputs_of(connection: Connection, workspace_id: str) -> list[Output]:
@@ -93,7 +95,7 @@ def held_output(connection: Connection, workspace_id: str, output_id: int) -> Ou
 
 def running_outputs(connection: Connection) -> list[Output]:
     """Those of all workspaces that send, in the order of their making: one forwarder serves them all."""
-    return [stored_output(row) for row in connection.execute(_RUNNING)]
+    return [stored_output(row) for row in _RUNNING.rows(connection, {})]
 
 
 def stored_output(row: Any) -> Output:

@@ -1,52 +1,84 @@
-"""The loop around the webhook output: a few sender threads that sleep until there is something to do."""
+"""The threads around a Sender: one takes turns at the outbox, a few others post what it has leased.
+
+Whoever posts waits for nobody: mailboxes are leased ahead, and what was delivered is recorded by the
+next turn, together with whatever else was delivered meanwhile.
+"""
 
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import DatabaseError
-from higgs_shop.webhook_output.sender import Delivery
+from higgs_shop.webhook_output.sender import Delivery, Errand, Turn
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+
+# How long a delivery that could be recorded waits for others, while there are more to come.
+_COMPANY_SECONDS: Final = 0.005
+
+# A mailbox that was leased ahead, and that nobody begins with meanwhile, is given back after this.
+_AHEAD_SECONDS: Final = 1.0
+
+# When a mailbox that somebody writes to is asked for again.
+_BUSY_SECONDS: Final = 0.05
 
 _log = logging.getLogger(__name__)
 
 
-class DeliverDue(Protocol):
-    """One round of sending, as Sender.deliver_due is."""
+class Sending(Protocol):
+    """What is done between outbox and receivers, as a Sender does it."""
 
-    def __call__(self, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
-        """Send what is due, one mailbox; empty when nothing was."""
+    def turn(
+        self,
+        done: Sequence[Delivery] = (),
+        *,
+        unsent: Sequence[Errand] = (),
+        places: int = 0,
+        held: Sequence[Errand] = (),
+        most_of_one_output: int | None = None,
+        goes_on: bool = True,
+        waits: bool = True,
+    ) -> Turn:
+        """Record and lease, in one transaction."""
+
+    def post(self, errand: Errand) -> Delivery:
+        """Post a message. Whatever goes wrong is told by the delivery."""
 
 
 class Forwarder:
     """Sends what is due, as soon as it is due, until it is stopped.
 
-    A sender that found something looks again at once; one that found nothing sleeps until `wake()` or
-    the next poll. Several senders keep one slow answer from holding up everybody; order per MPID is
-    kept by the outbox's leases. A round that fails is logged, and tried again after a pause that
-    doubles from `poll_seconds` to 30 s.
+    Several senders keep one slow answer from holding up everybody; while several outputs run, none of
+    them gets all senders. Order per MPID is kept by the outbox's leases. A turn at the outbox that fails
+    is logged, and tried again after a pause that doubles from `poll_seconds` to 30 s; nothing that was
+    delivered is forgotten meanwhile.
 
     Args:
-        deliver_due: one round, e.g. of a Sender.
+        sending: e.g. a Sender.
         clock: the time that beats are given.
         beat: called with the time in milliseconds, at most every `beat_seconds`, to let others see that
-            somebody forwards. With a slow receiver it comes later, by ten seconds and a deadline.
-        senders: how many threads.
-        poll_seconds: how long a sender sleeps at most: what comes due by time is found by polling.
+            somebody forwards.
+        senders: how many post at once. Three times as many mailboxes are leased at most: what was sent
+            of them and is not recorded yet is sent again if the process is killed.
+        poll_seconds: what comes due by time is found by polling, as often as this.
         beat_seconds: see `beat`.
 
-    >>> with Forwarder(lambda *, keep_going: [], clock=lambda: 0) as forwarder:
+    >>> from higgs_shop.webhook_output.sender import Turn
+    >>> class Idle:
+    ...     def turn(self, done=(), **options):
+    ...         return Turn()
+    >>> with Forwarder(Idle(), clock=lambda: 0) as forwarder:
     ...     forwarder.wake()
     """
 
     def __init__(
         self,
-        deliver_due: DeliverDue,
+        sending: Sending,
         *,
         clock: Clock,
         beat: Callable[[int], None] = lambda _: None,
@@ -54,31 +86,45 @@ class Forwarder:
         poll_seconds: float = 0.5,
         beat_seconds: float = 5.0,
     ) -> None:
-        self._deliver_due = deliver_due
+        self._sending = sending
         self._clock = clock
         self._beat = beat
+        self._senders = senders
         self._poll_seconds = poll_seconds
         self._beat_ms = round(beat_seconds * 1_000)
         self._last_beat_ms: int | None = None
-        self._beat_lock = threading.Lock()
-        self._wakes = 0
-        self._woken = threading.Condition()
-        self._stopping = threading.Event()
+
+        # All of this is looked at and changed under the lock that both conditions share. A mailbox that
+        # is leased is in one of these places, until a turn has given it back.
+        lock = threading.Lock()
+        self._news = threading.Condition(lock)
+        self._to_post = threading.Condition(lock)
+        self._ready: list[_Ready] = []
+        self._posting: list[Errand] = []
+        self._done: list[Delivery] = []
+        self._busy: Sequence[Delivery] = ()
+        self._stopped: frozenset[int] = frozenset()
+        self._is_woken = True
+        self._is_stopping = False
+
         self._threads = [
-            threading.Thread(target=self._send, name=f"forwarder-{number}", daemon=True)
-            for number in range(1, senders + 1)
+            threading.Thread(target=self._take_turns, name="forwarder", daemon=True),
+            *(
+                threading.Thread(target=self._post, name=f"forwarder-{number}", daemon=True)
+                for number in range(1, senders + 1)
+            ),
         ]
 
     def start(self) -> None:
-        """Start the sender threads. Once only: a stopped forwarder stays stopped."""
+        """Start the threads. Once only: a stopped forwarder stays stopped."""
         for thread in self._threads:
             thread.start()
 
     def wake(self) -> None:
         """Say that something was committed to the outbox. Cheap, from any thread, never lost."""
-        with self._woken:
-            self._wakes += 1
-            self._woken.notify()
+        with self._news:
+            self._is_woken = True
+            self._news.notify()
 
     def stop(self, *, timeout_seconds: float = 30.0) -> bool:
         """Finish the POSTs under way, record them, give back the rest. Also when never started.
@@ -86,9 +132,10 @@ class Forwarder:
         Returns: False when a sender was still busy after `timeout_seconds` (for all together). What it
             had sent is then sent again after its lease.
         """
-        self._stopping.set()
-        with self._woken:
-            self._woken.notify_all()
+        with self._news:
+            self._is_stopping = True
+            self._news.notify()
+            self._to_post.notify_all()
         give_up_seconds = time.monotonic() + timeout_seconds
         for thread in self._threads:
             if thread.is_alive():
@@ -107,48 +154,174 @@ class Forwarder:
     ) -> None:
         self.stop()
 
-    def _keep_going(self) -> bool:
-        return not self._stopping.is_set()
+    # ── the thread that takes turns ──────────────────────────────────────────────────────────────
 
-    def _send(self) -> None:
+    def _take_turns(self) -> None:
         failures = 0
-        while self._keep_going():
-            seen = self._wakes
-            try:
-                self._beat_when_due()
-                found = bool(self._deliver_due(keep_going=self._keep_going))
-                failures = 0
-            except Exception as error:  # noqa: BLE001 (whatever it was, the next may go well)
-                _log_failure(error)
-                self._stopping.wait(self._pause_seconds(failures))
-                failures += 1
+        while (work := self._wait_for_work()) is not None:
+            self._beat_when_due()
+            if not work.is_any:
                 continue
-            if not found:
-                self._sleep(seen)
+            try:
+                turn = self._sending.turn(
+                    work.done,
+                    unsent=work.unsent,
+                    places=work.places,
+                    held=work.held,
+                    most_of_one_output=max(1, self._senders - 1),
+                    goes_on=not self._is_stopping,
+                    waits=False,
+                )
+            except Exception as error:  # noqa: BLE001 (whatever it was, the next may go well)
+                self._go_on_with(self._after_failure(work, error))
+                self._pause(failures)
+                failures += 1
+            else:
+                self._go_on_with(turn)
+                failures = 0
+
+    def _wait_for_work(self) -> "_Work | None":
+        """Returns: None when all is done that is to be done before stopping."""
+        with self._news:
+            if not self._is_over():
+                self._news.wait_for(
+                    self._has_news, _BUSY_SECONDS if self._busy else self._poll_seconds
+                )
+                if self._done and not self._is_time_to_record():
+                    self._news.wait_for(self._is_time_to_record, _COMPANY_SECONDS)
+            if self._is_over():
+                return None
+            done = [*self._done, *self._busy]
+            unsent = self._given_back()
+            # Whoever waits for an answer that does not come leases nothing ahead.
+            most = self._senders * 3 if done else self._senders
+            places = 0 if self._is_stopping else most - len(self._ready) - len(self._posting)
+            self._done, self._busy, self._is_woken = [], (), False
+            held = [*self._posting, *(each.errand for each in self._ready)]
+            return _Work(done, unsent, max(0, places), held)
+
+    def _is_over(self) -> bool:
+        return self._is_stopping and not (self._ready or self._posting or self._done or self._busy)
+
+    def _has_news(self) -> bool:
+        if self._is_stopping:
+            return bool(self._done or self._ready or not self._posting)
+        has_place = len(self._ready) + len(self._posting) < self._senders
+        return bool(self._done) or (self._is_woken and has_place)
+
+    def _is_time_to_record(self) -> bool:
+        return self._is_stopping or not self._ready or len(self._done) >= self._senders
+
+    def _given_back(self) -> list[Errand]:
+        """Take out what is not to be sent from here, or has lain for too long."""
+        since = time.monotonic() - _AHEAD_SECONDS
+        lain = [
+            each
+            for each in self._ready
+            if self._is_stopping
+            or each.since_seconds < since
+            or each.errand.output.id in self._stopped
+        ]
+        self._ready = [each for each in self._ready if each not in lain]
+        return [each.errand for each in lain]
+
+    def _go_on_with(self, turn: Turn) -> None:
+        now_seconds = time.monotonic()
+        with self._to_post:
+            self._busy, self._stopped = turn.unrecorded, turn.stopped
+            self._ready += [_Ready(errand, now_seconds) for errand in turn.errands]
+            self._to_post.notify(len(turn.errands))
+
+    def _after_failure(self, work: "_Work", error: Exception) -> Turn:
+        """Keep what was delivered, to be handed in again; what nobody can record is left to its lease."""
+        _log_failure("a turn at the outbox", error)
+        if isinstance(error, DatabaseError):
+            return Turn() if self._is_stopping else Turn(work.unsent, work.done)
+        errands: list[Errand] = []
+        if len(work.done) > 1:  # whose fault it was shows when each is alone
+            for each in work.done:
+                try:
+                    errands += self._sending.turn([each], goes_on=not self._is_stopping).errands
+                except Exception as error_of_one:  # noqa: BLE001 (its lease runs out)
+                    _log_failure("recording a delivery", error_of_one)
+        return Turn(errands)
+
+    def _pause(self, failures: int) -> None:
+        with self._news:
+            self._news.wait_for(lambda: self._is_stopping, self._pause_seconds(failures))
 
     def _pause_seconds(self, failures: int) -> float:
         # The exponent is bounded because a float is.
         return min(self._poll_seconds * 2.0 ** min(failures, 16), _LONGEST_PAUSE_SECONDS)
 
-    def _sleep(self, seen: int) -> None:
-        with self._woken:
-            self._woken.wait_for(
-                lambda: self._wakes != seen or self._stopping.is_set(), timeout=self._poll_seconds
-            )
-
     def _beat_when_due(self) -> None:
         now_ms = self._clock()
-        with self._beat_lock:
-            last_ms = self._last_beat_ms
-            # A clock that was set back must not silence the beat until it has caught up.
-            if last_ms is not None and 0 <= now_ms - last_ms < self._beat_ms:
-                return
-            self._last_beat_ms = now_ms
-        self._beat(now_ms)
+        last_ms = self._last_beat_ms
+        # A clock that was set back must not silence the beat until it has caught up.
+        if last_ms is not None and 0 <= now_ms - last_ms < self._beat_ms:
+            return
+        self._last_beat_ms = now_ms
+        try:
+            self._beat(now_ms)
+        except Exception as error:  # noqa: BLE001 (sending goes on)
+            _log_failure("the heartbeat", error)
+
+    # ── the threads that post ────────────────────────────────────────────────────────────────────
+
+    def _post(self) -> None:
+        errand = self._exchange(None)
+        while errand is not None:
+            errand = self._exchange(self._sending.post(errand))
+
+    def _exchange(self, delivery: Delivery | None) -> Errand | None:
+        """Hand in what was posted, and wait for the next. Returns: None when stopping."""
+        with self._to_post:
+            if delivery is not None:
+                self._posting.remove(delivery.errand)
+                self._done.append(delivery)
+                if len(self._done) == 1 or self._is_time_to_record():
+                    self._news.notify()
+            self._to_post.wait_for(lambda: self._is_stopping or self._first_ready() is not None)
+            ready = self._first_ready()
+            if self._is_stopping or ready is None:
+                return None
+            self._ready.remove(ready)
+            self._posting.append(ready.errand)
+            return ready.errand
+
+    def _first_ready(self) -> "_Ready | None":
+        """What to begin with: of the output that has the fewest on their way, while its lease lasts."""
+        busy = Counter(each.output.id for each in self._posting)
+        now_seconds = time.monotonic()
+        return min(
+            (each for each in self._ready if now_seconds <= each.errand.last_start_seconds),
+            key=lambda each: busy[each.errand.output.id],
+            default=None,
+        )
 
 
-def _log_failure(error: Exception) -> None:
+class _Ready(NamedTuple):
+    """What lies ready to be posted, and since when."""
+
+    errand: Errand
+    since_seconds: float
+
+
+class _Work(NamedTuple):
+    """What the next turn is about."""
+
+    done: Sequence[Delivery]
+    unsent: Sequence[Errand]
+    places: int
+    held: Sequence[Errand]
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.done or self.unsent or self.places)
+
+
+def _log_failure(what: str, error: Exception) -> None:
     if isinstance(error, DatabaseError):  # it passes by itself, and a traceback would say nothing
-        _log.warning("a round of forwarding waits: %s", error)
+        _log.warning("%s waits: %s", what, error)
     else:
-        _log.error("a round of forwarding failed", exc_info=error)
+        _log.error("%s failed", what, exc_info=error)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,18 +9,24 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from standardwebhooks import Webhook
 
 from higgs_shop import __version__, outbox
 from higgs_shop.database import Database, DatabaseBusy
-from higgs_shop.outbox import MessageState
+from higgs_shop.outbox import MessageState, Recorded
 from higgs_shop.outgoing_http import Answer, OutgoingHttp
+from higgs_shop.outputs import (
+    Output,
+    OutputSettings,
+    change_output,
+    list_outputs,
+    pause_output,
+    resume_output,
+)
 from higgs_shop.tables import delivery_attempts
 from higgs_shop.webhook_output import (
-    MAILBOXES_A_ROUND,
     BadSecret,
-    Delivery,
     Forwarder,
     Sender,
     verify,
@@ -420,7 +425,7 @@ def test_dying_between_sending_and_recording_repeats_one_message_with_the_same_b
 ) -> None:
     enqueue(database, *[ADA] * 4, now_ms=clock())
 
-    def killed(*arguments: Any, **options: Any) -> bool:
+    def killed(*arguments: Any, **options: Any) -> list[Recorded]:
         if len(receiver.requests) < 3:
             return outbox.record(*arguments, **options)
         raise SystemExit
@@ -449,10 +454,10 @@ def test_a_busy_database_is_asked_again_rather_than_sending_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     enqueue(database, ADA, now_ms=clock())
-    tries = iter([DatabaseBusy("busy"), DatabaseBusy("busy"), None])
+    tries = iter([DatabaseBusy("busy"), DatabaseBusy("busy")])
 
-    def busy_at_first(*arguments: Any, **options: Any) -> bool:
-        if error := next(tries):
+    def busy_at_first(*arguments: Any, **options: Any) -> list[Recorded]:
+        if receiver.requests and (error := next(tries, None)):
             raise error
         return outbox.record(*arguments, **options)
 
@@ -510,6 +515,76 @@ def test_a_sender_that_lost_its_lease_sends_nothing_more(
 
 
 @on_one_database
+def test_nothing_more_goes_to_an_output_that_is_paused_while_a_mailbox_is_worked_on(
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
+) -> None:
+    def pause(_: Received) -> Reply:
+        with database.write() as connection:
+            pause_output(connection, an_output_of(connection).id, "by hand", clock())
+        return Reply(200)
+
+    receiver.answer = pause
+    enqueue(database, *[ADA] * 3, now_ms=clock())
+
+    assert [each.message.sequence for each in sender.deliver_due()] == [1]
+    assert len(receiver.requests) == 1
+    assert waiting(database) == 2
+    assert outbox.forget_leases(database) == 0, "given back"
+
+
+def an_output_of(connection: Connection) -> Output:
+    (output,) = list_outputs(connection, "default")
+    return output
+
+
+@on_one_database
+def test_a_secret_that_is_taken_away_signs_nothing_more(
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
+) -> None:
+    leaked, fresh = ("whsec_" + letter * 32 for letter in "AB")
+
+    def with_secrets(*given: str) -> None:
+        output = an_output(database)
+        with database.write() as connection:
+            settings = OutputSettings(url=receiver.url)
+            change_output(connection, output, settings, authorization="", secrets=given)
+
+    def take_away(request: Received) -> Reply:
+        if request.number == 1:
+            with_secrets(fresh)
+        return Reply(200)
+
+    with_secrets(leaked)
+    receiver.answer = take_away
+    enqueue(database, *[ADA] * 3, now_ms=clock())
+    sender.deliver_due()
+
+    signed_by_both = [
+        [verify([secret], each.headers, each.body, clock()).ok for secret in (leaked, fresh)]
+        for each in receiver.requests
+    ]
+    assert signed_by_both == [[True, False], [False, True], [False, True]]
+
+
+@on_one_database
+def test_what_was_answered_410_has_all_its_attempts_before_it_once_the_output_is_resumed(
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
+) -> None:
+    enqueue(database, ADA, now_ms=clock())
+    receiver.script(Reply(503), Reply(503), Reply(410))
+    for wait_seconds in (0, 5, 300):
+        clock.forward(seconds=wait_seconds)
+        sender.deliver_due()
+    with database.write() as connection:
+        resume_output(connection, an_output_of(connection).id)
+    receiver.answer = lambda _: Reply(503)
+
+    (delivery,) = sender.deliver_due()
+
+    assert (delivery.attempt.number, delivery.attempt.wait_ms) == (4, 5_000)
+
+
+@on_one_database
 def test_stopping_gives_back_unsent_what_is_left(
     database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
 ) -> None:
@@ -538,50 +613,8 @@ def test_a_round_ends_long_before_its_lease_does(
     assert [each.message.sequence for each in sender.deliver_due()] == [4, 5]
 
 
-def test_a_round_takes_one_mailbox_after_the_other(
-    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
-) -> None:
-    def not_ada(request: Received) -> Reply:
-        return Reply(500 if str(ADA) in request.body.decode() else 200)
-
-    receiver.answer = not_ada
-    people = (ADA, BOB, BOB + 1, BOB + 2)
-    enqueue(database, *people, *people, now_ms=clock())
-
-    first = sender.deliver_due(mailboxes=3)
-    second = sender.deliver_due(mailboxes=3)
-
-    assert [each.succeeded for each in first + second].count(False) == 1
-    assert len({each.message.mpid for each in first}) == 3
-    assert len({each.message.mpid for each in second}) == 1
-    assert sender.deliver_due(mailboxes=3) == []
-    assert outbox.forget_leases(database) == 0, "no lease is left behind"
-    clock.forward(seconds=60)
-    receiver.answer = lambda _: Reply(200)
-    assert len(sender.deliver_due(mailboxes=3)) == 2
-    assert_each_once_in_order(receiver.requests, dict.fromkeys(people, 2))
-
-
 @on_one_database
-def test_a_round_of_several_mailboxes_ends_in_time_and_when_it_is_told_to(
-    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
-) -> None:
-    def slow(_: Received) -> Reply:
-        clock.forward(seconds=4)
-        return Reply(200)
-
-    receiver.answer = slow
-    enqueue(database, *range(1, 8), now_ms=clock())
-
-    assert len(sender.deliver_due(mailboxes=20)) == 3
-    stopped = sender.deliver_due(mailboxes=20, keep_going=lambda: len(receiver.requests) < 5)
-    assert len(stopped) == 2
-    assert outbox.forget_leases(database) == 0, "what was not sent is nobody's"
-    assert len(sender.deliver_due(mailboxes=20)) == 2
-
-
-@on_one_database
-def test_an_error_that_nobody_foresaw_does_not_forget_what_was_delivered(
+def test_an_error_that_nobody_foresaw_is_an_attempt_that_failed(
     database: Database, clock: FakeClock
 ) -> None:
     class Broken(OutgoingHttp):
@@ -596,11 +629,12 @@ def test_an_error_that_nobody_foresaw_does_not_forget_what_was_delivered(
     enqueue(database, ADA, ADA, now_ms=clock())
     with Broken(deadline_seconds=1, max_answer_bytes=100, transport=transport) as http:
         sender = a_sender(database, http, clock, url="http://receiver.example")
-        with pytest.raises(RuntimeError, match="foresaw"):
-            sender.deliver_due()
+        delivered, failed = sender.deliver_due()
 
+    assert delivered.succeeded
+    assert failed.attempt.error == "it cannot be posted: RuntimeError"
+    assert failed.attempt.wait_ms == 5_000, "it is tried again, and dies as others do"
     assert waiting(database) == 1
-    assert outbox.forget_leases(database) == 0, "given back"
 
 
 def test_the_forwarder_delivers_all_of_it_in_order_through_a_receiver_that_often_fails(
@@ -609,24 +643,13 @@ def test_the_forwarder_delivers_all_of_it_in_order_through_a_receiver_that_often
     """Four senders, eight people who shop at once, every third answer a failure."""
     people = range(1, 9)
     receiver.answer = lambda request: Reply(503 if request.number % 3 == 0 else 200)
-    done = threading.Event()
-
-    def deliver(*, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
-        deliveries = sender.deliver_due(keep_going=keep_going, mailboxes=MAILBOXES_A_ROUND)
-        if shopped.is_set() and waiting(database) == 0:
-            done.set()
-        return deliveries
-
     now_ms = 1_700_000_000_000
     sender = a_sender(database, http, lambda: now_ms, url=receiver.url, schedule_seconds=[0] * 50)
-    shopped = threading.Event()
-    with Forwarder(deliver, clock=lambda: now_ms, poll_seconds=0.01) as forwarder:
+    with Forwarder(sender, clock=lambda: now_ms, poll_seconds=0.01) as forwarder:
         for _ in range(10):
             enqueue(database, *people, now_ms=now_ms)
             forwarder.wake()
-        shopped.set()
-        forwarder.wake()
-        assert done.wait(30), f"{waiting(database)} still wait"
+        receiver.wait_for(119, timeout_seconds=30)
 
     assert_each_once_in_order(receiver.requests, dict.fromkeys(people, 10))
     succeeded = [each for each in receiver.requests if each.number % 3]

@@ -336,8 +336,7 @@ class TestTryingNow:
         page = visitor.get("/connections/webhook")
         due_ms = max(row["due_at_ms"] for row in store.rows("mailboxes"))
         with store.parts.database.write() as connection:
-            claim = claim_due(connection, clock=lambda _: due_ms, lease_ms=LEASE_MS)
-        assert claim is not None
+            (claim,) = claim_due(connection, clock=lambda _: due_ms, lease_ms=LEASE_MS)
         visitor.submit(page, "connection-try-now")
         deliver(store)
         sent = {body_of(each)["mpid"] for each in receiver.requests[2:]}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import trustme
 
@@ -21,7 +21,7 @@ from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
 from higgs_shop.outbox import Draft
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.webhook_output import Delivery, Forwarder, Sender
+from higgs_shop.webhook_output import Delivery, Errand, Forwarder, Sender, Turn
 from tests.network_faults import (
     ANSWER_TWICE,
     BLACKHOLE,
@@ -168,7 +168,7 @@ def endure(
             _sender(database, line, _PATIENT_SECONDS) as patient,
         ):
             rounds.sender = hasty
-            with Forwarder(rounds.deliver_due, clock=system_clock, poll_seconds=0.01) as forwarder:
+            with Forwarder(rounds, clock=system_clock, poll_seconds=0.01) as forwarder:
                 rounds.wait_until(rounds.all_tried, "the fault has met everybody")
                 rounds.sender = patient
                 line.mend()
@@ -216,6 +216,7 @@ def _sender(database: Database, line: _Line, deadline_seconds: float) -> Iterato
     with OutgoingHttp(
         deadline_seconds=deadline_seconds,
         max_answer_bytes=_MOST_ANSWER_BYTES,
+        cuts_answers=True,
         reach=THIS_MACHINE,
         ssl_context=trusting(line.authority) if line.impostor else None,
     ) as http:
@@ -231,7 +232,7 @@ def _sender(database: Database, line: _Line, deadline_seconds: float) -> Iterato
 
 
 class _Rounds:
-    """The rounds of a forwarder, watched. The sender may be changed between two of them."""
+    """What a forwarder does, watched. The sender may be changed meanwhile."""
 
     sender: Sender
 
@@ -242,18 +243,19 @@ class _Rounds:
         self.deliveries: list[Delivery] = []
         self.errors = 0
 
-    def deliver_due(self, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
-        deliveries: Sequence[Delivery] = ()
+    def turn(self, done: Sequence[Delivery] = (), **options: Any) -> Turn:
         try:
-            deliveries = self.sender.deliver_due(keep_going=keep_going)
+            turn = self.sender.turn(done, **options)
         except Exception:
             self.errors += 1
             raise
-        finally:
-            with self._changed:
-                self.deliveries.extend(deliveries)
-                self._changed.notify_all()
-        return deliveries
+        with self._changed:
+            self.deliveries += [each for each in done if each not in turn.unrecorded]
+            self._changed.notify_all()
+        return turn
+
+    def post(self, errand: Errand) -> Delivery:
+        return self.sender.post(errand)
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         with self._changed:

@@ -1,207 +1,434 @@
-"""The loop: it sleeps until woken, survives whatever a round does, and stops cleanly."""
+"""The threads around a sender: who posts, what is handed in when, and how all of it stops."""
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from higgs_shop.database import DatabaseBusy
-from higgs_shop.outbox import Attempt, Message
-from higgs_shop.webhook_output import Delivery, Forwarder
+from higgs_shop.outbox import Attempt, Claim, Message
+from higgs_shop.outputs import Output, OutputSettings
+from higgs_shop.webhook_output import Delivery, Errand, Forwarder, Turn
 
 NOW_MS = 1_700_000_000_000
 NEVER_SECONDS = 3_600.0
 PATIENCE_SECONDS = 10.0
-
-DELIVERY = Delivery(
-    Message(1, "default", 1, 1001, 1, 1, "msg_1", b"{}", 0, 0, NOW_MS),
-    Attempt(1, 1, 200, None, "", 3, NOW_MS, "delivered", None),
-)
+MAIN, OTHER = 1, 2
 
 
-class Rounds:
-    """A stand-in for the output: each round says what the script has next, then that nothing is due."""
+def an_errand(mpid: int, output_id: int = MAIN, *, last_start_seconds: float = 1e12) -> Errand:
+    output = Output(
+        id=output_id,
+        workspace_id="default",
+        name=f"output {output_id}",
+        settings=OutputSettings(),
+        authorization="",
+        secrets=(),
+        from_environment=(),
+        state="running",
+        pause_reason="",
+        paused_at_ms=None,
+        is_full=False,
+        gathering="no",
+        created_at_ms=NOW_MS,
+    )
+    message = Message(mpid, "default", output_id, mpid, 1, 1, f"msg_{mpid}", b"{}", 0, 0, NOW_MS)
+    claim = Claim(output, mpid, "token", NOW_MS + 35_000, 0, (message,))
+    return Errand(claim, output, 0, range(1, 1), last_start_seconds)
 
-    def __init__(self, *script: Sequence[Delivery] | Exception) -> None:
-        self._script = list(script)
+
+@dataclass
+class Asked:
+    """What one turn was about."""
+
+    done: list[int]
+    unsent: list[int]
+    places: int
+    goes_on: bool
+
+
+class Outbox:
+    """A stand-in for a sender: gives out errands while there is a place, and remembers all it is asked.
+
+    Args:
+        errands: what is due.
+        failing: what the first turns raise instead of an answer; None for none.
+    """
+
+    def __init__(self, *errands: Errand, failing: Sequence[Exception | None] = ()) -> None:
         self._changed = threading.Condition()
-        self.count = 0
-        self.was_to_go_on = False
+        self.due = list(errands)
+        self.failing = list(failing)
+        self.asked: list[Asked] = []
+        self.posted: list[int] = []
+        self.recorded: list[int] = []
+        self.answer: Callable[[Errand], None] = lambda _: None
+        self.on_turn: Callable[[Asked], None] = lambda _: None
+        self.stopped: frozenset[int] = frozenset()
+        self.busy: set[int] = set()
 
-    def __call__(self, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
+    def turn(
+        self,
+        done: Sequence[Delivery] = (),
+        *,
+        unsent: Sequence[Errand] = (),
+        places: int = 0,
+        goes_on: bool = True,
+        **_: Any,
+    ) -> Turn:
+        asked = Asked(
+            [each.message.mpid for each in done],
+            [each.message.mpid for each in unsent],
+            places,
+            goes_on,
+        )
+        self.on_turn(asked)
         with self._changed:
-            self.count += 1
-            self.was_to_go_on = keep_going()
+            self.asked.append(asked)
             self._changed.notify_all()
-            outcome = self._script.pop(0) if self._script else []
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+            if self.failing and (failure := self.failing.pop(0)) is not None:
+                raise failure
+            busy = [each for each in done if each.message.mpid in self.busy]
+            self.busy.clear()
+            self.recorded += [each.message.mpid for each in done if each not in busy]
+            errands, self.due = self.due[:places], self.due[places:]
+        return Turn(errands, busy, self.stopped)
 
-    def wait_for(self, count: int) -> None:
+    def post(self, errand: Errand) -> Delivery:
         with self._changed:
-            assert self._changed.wait_for(lambda: self.count >= count, timeout=PATIENCE_SECONDS), (
-                f"{self.count} rounds"
-            )
+            self.posted.append(errand.message.mpid)
+            self._changed.notify_all()
+        self.answer(errand)
+        return Delivery(errand, Attempt(1, 1, 200, None, "", 3, NOW_MS, "delivered", None))
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(condition, PATIENCE_SECONDS), (self.asked, self.posted)
+
+    def wait_for_turns(self, count: int) -> None:
+        self.wait_until(lambda: len(self.asked) >= count)
+
+    def wait_for_recorded(self, *mpids: int) -> None:
+        self.wait_until(lambda: sorted(self.recorded) == sorted(mpids))
+
+
+def held_by(held: threading.Event | threading.Barrier, *mpids: int) -> Callable[[Errand], None]:
+    """An answer that does not come before the event, or before all have met; of these people, or of all."""
+
+    def answer(errand: Errand) -> None:
+        if not mpids or errand.message.mpid in mpids:
+            held.wait(PATIENCE_SECONDS)
+
+    return answer
 
 
 @contextmanager
 def forwarding(
-    rounds: Rounds,
+    outbox: Outbox,
     *,
     beat: Callable[[int], None] = lambda _: None,
     clock: Callable[[], int] = lambda: NOW_MS,
+    senders: int = 1,
     poll_seconds: float = NEVER_SECONDS,
 ) -> Iterator[Forwarder]:
-    forwarder = Forwarder(rounds, clock=clock, beat=beat, senders=1, poll_seconds=poll_seconds)
-    with forwarder:
+    with Forwarder(
+        outbox, clock=clock, beat=beat, senders=senders, poll_seconds=poll_seconds
+    ) as forwarder:
         yield forwarder
 
 
-def test_after_a_round_that_found_something_the_next_follows_at_once() -> None:
-    rounds = Rounds([DELIVERY], [DELIVERY], [])
-
-    with forwarding(rounds):
-        rounds.wait_for(3)
-        assert rounds.was_to_go_on
-
-    assert rounds.count == 3
+def errors(caplog: pytest.LogCaptureFixture) -> list[object]:
+    return [record.exc_info[1] for record in caplog.records if record.exc_info]
 
 
-def test_it_sleeps_until_it_is_woken() -> None:
-    rounds = Rounds()
+class TestLooking:
+    """When it looks at the outbox."""
 
-    with forwarding(rounds) as forwarder:
-        for count in range(1, 6):
-            rounds.wait_for(count)
-            assert rounds.count == count, "nothing is polled hot"
-            forwarder.wake()
-        rounds.wait_for(6)
+    def test_it_sleeps_until_it_is_woken(self) -> None:
+        outbox = Outbox()
 
-
-def test_a_wake_up_during_a_round_is_not_lost() -> None:
-    class WokenInside(Rounds):
-        def __call__(self, *, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
-            if not self.count:
+        with forwarding(outbox) as forwarder:
+            for count in range(1, 6):
+                outbox.wait_for_turns(count)
+                assert len(outbox.asked) == count, "nothing is polled hot"
                 forwarder.wake()
-            return super().__call__(keep_going=keep_going)
+            outbox.wait_for_turns(6)
 
-    rounds = WokenInside()
-    forwarder = Forwarder(rounds, clock=lambda: NOW_MS, senders=1, poll_seconds=NEVER_SECONDS)
-    with forwarder:
-        rounds.wait_for(2)
+    def test_a_wake_up_during_a_turn_is_not_lost(self) -> None:
+        outbox = Outbox()
+        forwarder = Forwarder(outbox, clock=lambda: NOW_MS, poll_seconds=NEVER_SECONDS)
+        outbox.on_turn = lambda _: forwarder.wake() if not outbox.asked else None
 
+        with forwarder:
+            outbox.wait_for_turns(2)
 
-def test_what_comes_due_by_time_is_found_by_polling() -> None:
-    rounds = Rounds()
+    def test_what_comes_due_by_time_is_found_by_polling(self) -> None:
+        outbox = Outbox()
 
-    with forwarding(rounds, poll_seconds=0.001):
-        rounds.wait_for(5)
-
-
-def test_a_round_that_fails_is_logged_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    rounds = Rounds(RuntimeError("the disk is full"), ValueError("whatever"), [DELIVERY])
-
-    with caplog.at_level(logging.ERROR), forwarding(rounds, poll_seconds=0.001):
-        rounds.wait_for(4)
-
-    assert [record.exc_info[1].args for record in caplog.records if record.exc_info] == [  # type: ignore[union-attr]
-        ("the disk is full",),
-        ("whatever",),
-    ]
+        with forwarding(outbox, poll_seconds=0.001):
+            outbox.wait_for_turns(3)
+            outbox.due.append(an_errand(1))
+            outbox.wait_for_recorded(1)
 
 
-def test_a_busy_database_is_a_line_in_the_log_and_no_traceback(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    rounds = Rounds(DatabaseBusy("another writer holds it"), [DELIVERY])
+class TestPosting:
+    """Who posts what, and how much is leased for it."""
 
-    with caplog.at_level(logging.WARNING), forwarding(rounds, poll_seconds=0.001):
-        rounds.wait_for(3)
+    def test_what_was_delivered_is_recorded_and_more_is_leased_with_it(self) -> None:
+        outbox = Outbox(*map(an_errand, range(1, 8)))
 
-    assert [(record.levelname, record.exc_info) for record in caplog.records] == [("WARNING", None)]
-    assert "another writer holds it" in caplog.text
+        with forwarding(outbox):
+            outbox.wait_for_recorded(*range(1, 8))
 
+        assert outbox.posted == [*range(1, 8)], "in the order in which they were due"
 
-def test_waking_does_not_hurry_a_round_that_failed() -> None:
-    """With the database gone, each page that is served must not cause an attempt and a log entry."""
-    rounds = Rounds(RuntimeError("the database is gone"))
+    def test_several_senders_work_at_once_so_that_one_slow_answer_holds_up_nobody(self) -> None:
+        outbox = Outbox(*map(an_errand, range(1, 5)))
+        all_inside = threading.Barrier(4)
+        outbox.answer = held_by(all_inside)
 
-    with forwarding(rounds) as forwarder:
-        rounds.wait_for(1)
-        for _ in range(100):
+        with forwarding(outbox, senders=4):
+            outbox.wait_for_recorded(1, 2, 3, 4)
+
+    def test_while_one_waits_for_an_answer_the_others_are_delivered_and_recorded(self) -> None:
+        outbox = Outbox(*map(an_errand, range(1, 10)))
+        answered = threading.Event()
+        outbox.answer = held_by(answered, 1)
+
+        with forwarding(outbox, senders=2):
+            outbox.wait_for_recorded(*range(2, 10))
+            answered.set()
+            outbox.wait_for_recorded(*range(1, 10))
+
+    def test_nothing_is_leased_ahead_while_no_answer_comes(self) -> None:
+        outbox = Outbox(*map(an_errand, range(1, 20)))
+        answered = threading.Event()
+        outbox.answer = held_by(answered)
+
+        with forwarding(outbox, senders=2, poll_seconds=0.001) as forwarder:
+            outbox.wait_until(lambda: len(outbox.posted) == 2)
             forwarder.wake()
+            assert [each.places for each in outbox.asked] == [2], "one for each that can post"
+            answered.set()
 
-    assert rounds.count == 1
+    def test_ahead_are_leased_twice_as_many_as_can_post_at_most(self) -> None:
+        outbox = Outbox(*map(an_errand, range(1, 40)))
+        with forwarding(outbox, senders=2):
+            outbox.wait_for_recorded(*range(1, 40))
+
+        assert max(each.places for each in outbox.asked) <= 6
+        assert max(len(each.done) for each in outbox.asked) <= 6
+
+    def test_a_mailbox_that_nobody_gets_to_is_given_back(self) -> None:
+        """The first is answered, so that others are leased ahead; the next never are."""
+        outbox = Outbox(*map(an_errand, range(1, 10)))
+        answered = threading.Event()
+        outbox.answer = held_by(answered, 2)
+
+        with forwarding(outbox, poll_seconds=0.001):
+            outbox.wait_until(lambda: any(each.unsent for each in outbox.asked))
+            (given_back,) = [each.unsent for each in outbox.asked if each.unsent]
+            answered.set()
+
+        assert given_back == [3, 4]
+
+    def test_a_lease_that_would_not_outlast_the_answer_is_not_used(self) -> None:
+        outbox = Outbox(an_errand(1, last_start_seconds=time.monotonic() - 1), an_errand(2))
+
+        with forwarding(outbox, senders=2, poll_seconds=0.001):
+            outbox.wait_for_recorded(2)
+            outbox.wait_until(lambda: any(each.unsent == [1] for each in outbox.asked))
+
+        assert outbox.posted == [2]
+
+    def test_what_is_leased_for_an_output_that_was_stopped_is_given_back(self) -> None:
+        outbox = Outbox(an_errand(1), *(an_errand(mpid, OTHER) for mpid in range(2, 5)))
+        answered = threading.Event()
+        outbox.answer = held_by(answered, 2)
+
+        def stop(asked: Asked) -> None:
+            outbox.stopped = frozenset({OTHER} if asked.done == [1] else ())
+
+        outbox.on_turn = stop
+        with forwarding(outbox, poll_seconds=0.001):
+            outbox.wait_until(lambda: any({3, 4} <= {*each.unsent} for each in outbox.asked))
+            answered.set()
+
+        assert {*outbox.posted} <= {1, 2}, "but for what was on its way"
+
+    def test_outputs_share_the_senders(self) -> None:
+        """With two of one output on their way, a free sender takes the other output's first."""
+        outbox = Outbox(*map(an_errand, range(1, 5)), an_errand(9, OTHER))
+        answered = threading.Event()
+        outbox.answer = held_by(answered, 1, 2)
+
+        with forwarding(outbox, senders=3):
+            outbox.wait_until(lambda: 9 in outbox.recorded)
+            assert 4 not in outbox.posted[: outbox.posted.index(9)]
+            answered.set()
+
+    def test_a_delivery_whose_mailbox_is_being_written_to_is_handed_in_again(self) -> None:
+        outbox = Outbox(an_errand(1))
+        outbox.busy = {1}
+
+        with forwarding(outbox):
+            outbox.wait_for_recorded(1)
+
+        assert outbox.posted == [1], "and is not sent again"
 
 
-def test_pauses_double_up_to_half_a_minute() -> None:
-    forwarder = Forwarder(Rounds(), clock=lambda: NOW_MS, poll_seconds=0.5)
+class TestFailing:
+    """What goes wrong."""
 
-    pauses = [forwarder._pause_seconds(failures) for failures in (0, 1, 2, 5, 6, 10**6)]
+    def test_a_turn_that_fails_is_logged_and_ends_nothing(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        failing = [RuntimeError("a fault"), ValueError("whatever")]
+        outbox = Outbox(an_errand(1), failing=failing)
 
-    assert pauses == [0.5, 1, 2, 16, 30, 30]
+        with caplog.at_level(logging.ERROR), forwarding(outbox, poll_seconds=0.001):
+            outbox.wait_for_recorded(1)
+
+        assert errors(caplog) == failing
+
+    def test_a_busy_database_is_a_line_in_the_log_and_no_traceback(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        outbox = Outbox(failing=[DatabaseBusy("another writer holds it")])
+
+        with caplog.at_level(logging.WARNING), forwarding(outbox, poll_seconds=0.001):
+            outbox.wait_for_turns(2)
+
+        said = [(record.levelname, record.exc_info) for record in caplog.records]
+        assert said == [("WARNING", None)]
+        assert "another writer holds it" in caplog.text
+
+    def test_what_was_delivered_while_the_database_was_gone_is_recorded_later(self) -> None:
+        outbox = Outbox(an_errand(1), failing=[None, *[DatabaseBusy("gone")] * 5])
+
+        with forwarding(outbox, poll_seconds=0.001):
+            outbox.wait_for_recorded(1)
+
+        assert outbox.posted == [1], "it was sent once"
+
+    def test_one_delivery_that_cannot_be_recorded_keeps_no_other_from_it(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        outbox = Outbox(*map(an_errand, range(1, 4)))
+        all_inside = threading.Barrier(3)
+        outbox.answer = held_by(all_inside)
+
+        def refuse(asked: Asked) -> None:
+            if 2 in asked.done:
+                raise ValueError("this cannot be stored")
+
+        outbox.on_turn = refuse
+        with caplog.at_level(logging.ERROR), forwarding(outbox, senders=3, poll_seconds=0.001):
+            outbox.wait_for_recorded(1, 3)
+
+        assert {str(error) for error in errors(caplog)} == {"this cannot be stored"}
+
+    def test_waking_does_not_hurry_a_turn_that_failed(self) -> None:
+        """With the database gone, each page that is served must not cause an attempt and a log entry."""
+        outbox = Outbox(failing=[RuntimeError("the database is gone")])
+
+        with forwarding(outbox) as forwarder:
+            outbox.wait_for_turns(1)
+            for _ in range(100):
+                forwarder.wake()
+            assert len(outbox.asked) == 1
+
+    def test_pauses_double_up_to_half_a_minute(self) -> None:
+        forwarder = Forwarder(Outbox(), clock=lambda: NOW_MS, poll_seconds=0.5)
+
+        pauses = [forwarder._pause_seconds(failures) for failures in (0, 1, 2, 5, 6, 10**6)]
+
+        assert pauses == [0.5, 1, 2, 16, 30, 30]
 
 
-def test_it_beats_every_few_seconds_and_not_more_often() -> None:
-    beats: list[int] = []
-    times_ms = iter([0, 4_999, 5_000, 9_999, 1_000])
-    rounds = Rounds([DELIVERY], [DELIVERY], [DELIVERY], [DELIVERY], [])
+class TestBeating:
+    """How others see that it works."""
 
-    with forwarding(rounds, beat=beats.append, clock=times_ms.__next__):
-        rounds.wait_for(5)
+    def test_it_beats_every_few_seconds_and_not_more_often(self) -> None:
+        beats: list[int] = []
+        times_ms = iter([0, 4_999, 5_000, 9_999, 1_000])
+        outbox = Outbox()
 
-    assert beats == [0, 5_000, 1_000], "also when the clock was set back"
+        with forwarding(
+            outbox, beat=beats.append, clock=lambda: next(times_ms, 1_000)
+        ) as forwarder:
+            for count in range(1, 6):
+                outbox.wait_for_turns(count)
+                forwarder.wake()
 
+        assert beats == [0, 5_000, 1_000], "also when the clock was set back"
 
-def test_a_heartbeat_that_fails_stops_no_sending(caplog: pytest.LogCaptureFixture) -> None:
-    def broken(_: int) -> None:
-        raise RuntimeError("no such table")
+    def test_a_heartbeat_that_fails_stops_no_sending(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(_: int) -> None:
+            raise RuntimeError("no such table")
 
-    rounds = Rounds([DELIVERY])
-    with caplog.at_level(logging.ERROR), forwarding(rounds, beat=broken, poll_seconds=0.001):
-        rounds.wait_for(2)
+        outbox = Outbox(an_errand(1))
+        with caplog.at_level(logging.ERROR), forwarding(outbox, beat=broken):
+            outbox.wait_for_recorded(1)
 
-    assert len(caplog.records) == 1
+        assert [str(error) for error in errors(caplog)] == ["no such table"]
 
+    def test_it_beats_also_while_no_answer_comes(self) -> None:
+        beats: list[int] = []
+        times_ms = iter(range(0, 10**9, 5_000))
+        outbox = Outbox(an_errand(1))
+        answered = threading.Event()
+        outbox.answer = held_by(answered)
+        has_beaten = threading.Event()
 
-def test_several_senders_work_at_once_so_that_one_slow_answer_holds_up_nobody() -> None:
-    all_inside = threading.Barrier(4)
+        def beat(now_ms: int) -> None:
+            beats.append(now_ms)
+            if len(beats) > 3:
+                has_beaten.set()
 
-    def meet(*, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
-        if keep_going():
-            all_inside.wait(PATIENCE_SECONDS)
-        met.set()
-        return []
-
-    met = threading.Event()
-    with Forwarder(meet, clock=lambda: NOW_MS, senders=4, poll_seconds=NEVER_SECONDS):
-        assert met.wait(PATIENCE_SECONDS)
-
-
-def test_stopping_waits_for_the_round_and_tells_it_to_come_to_an_end() -> None:
-    started, told, finished = threading.Event(), threading.Event(), threading.Event()
-    answers: list[bool] = []
-
-    def slow(*, keep_going: Callable[[], bool]) -> Sequence[Delivery]:
-        started.set()
-        told.wait(PATIENCE_SECONDS)
-        answers.append(keep_going())
-        finished.set()
-        return [DELIVERY]
-
-    forwarder = Forwarder(slow, clock=lambda: NOW_MS, senders=1)
-    forwarder.start()
-    started.wait(PATIENCE_SECONDS)
-    assert not forwarder.stop(timeout_seconds=0), "still busy"
-    told.set()
-
-    assert forwarder.stop()
-    assert finished.is_set()
-    assert answers == [False]
+        with forwarding(outbox, beat=beat, clock=times_ms.__next__, poll_seconds=0.001):
+            assert has_beaten.wait(PATIENCE_SECONDS)
+            answered.set()
 
 
-def test_stopping_what_was_never_started_is_fine() -> None:
-    assert Forwarder(Rounds(), clock=lambda: NOW_MS).stop()
+class TestStopping:
+    """How it ends."""
+
+    def test_it_waits_for_the_post_under_way_and_records_it_and_gives_back_the_rest(self) -> None:
+        outbox = Outbox(*map(an_errand, range(1, 4)))
+        started, answered = threading.Event(), threading.Event()
+
+        def slow(_: Errand) -> None:
+            started.set()
+            assert answered.wait(PATIENCE_SECONDS)
+
+        forwarder = Forwarder(outbox, clock=lambda: NOW_MS, senders=1)
+        outbox.answer = lambda each: slow(each) if each.message.mpid == 2 else None
+        forwarder.start()
+        assert started.wait(PATIENCE_SECONDS)
+        assert not forwarder.stop(timeout_seconds=0), "still busy"
+        answered.set()
+
+        assert forwarder.stop()
+        assert outbox.posted == [1, 2]
+        assert outbox.recorded == [1, 2]
+        assert [each.unsent for each in outbox.asked if each.unsent] == [[3]]
+        assert not outbox.asked[-1].goes_on
+
+    def test_a_database_that_is_gone_does_not_keep_it_from_stopping(self) -> None:
+        outbox = Outbox(an_errand(1), failing=[None, *[DatabaseBusy("gone")] * 1_000])
+        forwarder = Forwarder(outbox, clock=lambda: NOW_MS, poll_seconds=NEVER_SECONDS)
+        forwarder.start()
+        outbox.wait_for_turns(2)
+
+        assert forwarder.stop(timeout_seconds=PATIENCE_SECONDS)
+
+    def test_stopping_what_was_never_started_is_fine(self) -> None:
+        assert Forwarder(Outbox(), clock=lambda: NOW_MS).stop()
