@@ -97,8 +97,13 @@ def this_forwarder() -> str:
 
 
 def forwarders(connection: Connection, now_ms: int) -> dict[str, int]:
-    """Who forwards: every process, as `host:pid`, and when it last said so, in UTC Unix milliseconds."""
-    rows = connection.execute(_WORKERS, {"after_ms": now_ms - _SILENT_AFTER_MS})
+    """Who forwards: every process, as `host:pid`, and when it last said so, in UTC Unix milliseconds.
+
+    A word from the future was left before the clock was set back: whoever lives has left another since.
+    """
+    rows = connection.execute(
+        _WORKERS, {"after_ms": now_ms - _SILENT_AFTER_MS, "before_ms": now_ms + _SILENT_AFTER_MS}
+    )
     return {
         row.worker.removeprefix(_FORWARDER): row.beat_at_ms
         for row in rows
@@ -109,6 +114,9 @@ def forwarders(connection: Connection, now_ms: int) -> dict[str, int]:
 _FORGET: Final = delete(heartbeats).where(heartbeats.c.beat_at_ms < bindparam("before_ms"))
 _WORKERS: Final = (
     select(heartbeats.c.worker, heartbeats.c.beat_at_ms)
-    .where(heartbeats.c.beat_at_ms > bindparam("after_ms"))
+    .where(
+        heartbeats.c.beat_at_ms > bindparam("after_ms"),
+        heartbeats.c.beat_at_ms < bindparam("before_ms"),
+    )
     .order_by(heartbeats.c.worker)
 )

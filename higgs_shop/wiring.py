@@ -18,6 +18,7 @@ from higgs_shop.apis.openapi import Api
 from higgs_shop.apis.rate_limit import RateLimiter, parse_limit
 from higgs_shop.background import Background, beat, this_forwarder
 from higgs_shop.clock import Clock, system_clock
+from higgs_shop.clock_steps import ClockSteps
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database
 from higgs_shop.identity_client import Hmac, IdentityClient, IdentityError, Refused, User
 from higgs_shop.identity_types import parse_mpid
@@ -203,8 +204,9 @@ def wire(
         rate_limiter=rate_limiter,
     )
     find_workspace = WorkspacesByKey(database, clock=clock)
+    aliases = Aliases(database, clock=clock, delay_ms=settings.alias_delay_seconds * 1_000)
     alias_service = create_alias_service(
-        Aliases(database, clock=clock, delay_ms=settings.alias_delay_seconds * 1_000),
+        aliases,
         find_workspace=find_workspace,
         clock=clock,
         trusted_hosts=("localhost", *settings.trusted_hosts),
@@ -263,9 +265,8 @@ def wire(
     backlog_cap = outbox.BacklogCap(
         database, most_waiting=settings.webhook_most_waiting, clock=clock
     )
-    clock_steps = outbox.ClockSteps(
+    waits = outbox.Waits(
         database,
-        clock=lease_clock,
         lease_ms=sender.lease_ms,
         longest_waits_ms=longest_waits_ms(settings.webhook_retry_seconds),
     )
@@ -300,6 +301,12 @@ def wire(
         clock=clock,
         batch_ms=settings.webhook_batch_seconds * 1_000,
         on_messages=forwarder.wake,
+    )
+    set_back = ClockSteps(
+        clock, owners=(aliases.bring_back, visitors.bring_back, gatherer.bring_back)
+    )
+    lease_set_back = ClockSteps(
+        functools.partial(_lease_time, database, lease_clock), owners=(waits.bring_back,)
     )
     resolve = _resolving(resolver)
     batches = intake.Intake(
@@ -344,11 +351,12 @@ def wire(
         forwarder=forwarder,
         background=Background(
             chores=(
+                set_back.look,
+                lease_set_back.look,
                 owed_calls.make_all_due,
                 visitors.end_silent_sessions,
                 aliasing.carry_out_due,
                 backlog_cap.look,
-                clock_steps.look,
                 gatherer.hand_over_due,
             ),
             beat=lambda: beat(database, "background", clock()),
@@ -396,6 +404,11 @@ def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspac
     )
     customers.ensure_ready_accounts(connection, workspace.id, now_ms)
     return workspace
+
+
+def _lease_time(database: Database, lease_clock: outbox.LeaseClock) -> int:
+    with database.read() as connection:
+        return lease_clock(connection)
 
 
 def _resolving(resolver: Resolver) -> intake.Resolve:

@@ -4,6 +4,7 @@ A request is judged when it comes, and carried out later: real services wait a d
 late. Never copied are identities, attributes and consent. Source: IDSync documentation, "Aliasing".
 """
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from sqlalchemy import (
 )
 
 from higgs_shop.clock import Clock
+from higgs_shop.clock_steps import SMALLEST_STEP_MS
 from higgs_shop.database import Database
 from higgs_shop.idsync_service import decisions
 from higgs_shop.idsync_service.decisions import Call, Step, digest_of, listed
@@ -35,6 +37,8 @@ MAX_WINDOW_DAYS: Final = 90
 _WINDOW_MS: Final = MAX_WINDOW_DAYS * 86_400_000
 _ON_THE_WAY_MS: Final = 300_000
 """A client cuts the start to the window by its own clock, and the request takes a while."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,23 @@ class Aliases:
                 )
         except decisions.Repeated:
             return
+
+    def bring_back(self, now_ms: int) -> int:
+        """Let no request wait longer than one that comes now, after the clock was set back.
+
+        Nor after the delay was made shorter. Returns: how many are due sooner.
+        """
+        due_at_ms = now_ms + self._delay_ms
+        with self._database.write() as connection:
+            sooner = connection.execute(
+                _BRING_BACK, {"due": due_at_ms, "too_late": due_at_ms + SMALLEST_STEP_MS}
+            ).rowcount
+        if sooner:
+            _logger.warning(
+                "the clock was set back, or the delay of aliases is shorter now: %d are due sooner",
+                sooner,
+            )
+        return sooner
 
 
 def reason_to_drop(new: Before, accepted: Collection[Before]) -> str | None:
@@ -292,6 +313,13 @@ _NEXT_DUE: Final = (
     .order_by(aliases.c.due_at_ms, aliases.c.id)
     .limit(1)
     .with_for_update(skip_locked=True)
+)
+_BRING_BACK: Final = (
+    update(aliases)
+    .where(
+        aliases.c.state == literal_column("'waiting'"), bindparam("too_late") < aliases.c.due_at_ms
+    )
+    .values(due_at_ms=bindparam("due"))
 )
 _of_profile: Final = (
     profiles.c.workspace_id == _of_workspace,

@@ -7,7 +7,6 @@ any transaction, and records how it went. A message is sent at least once, alway
 
 from higgs_shop.outbox.backlog_cap import BacklogCap
 from higgs_shop.outbox.claiming import Recorded, claim_due, forget_leases, record
-from higgs_shop.outbox.clock_steps import ClockSteps
 from higgs_shop.outbox.deliveries import (
     MOST_COUNTED,
     Counts,
@@ -45,6 +44,7 @@ from higgs_shop.outbox.replays import (
 )
 from higgs_shop.outbox.tries import Tries, tries_at
 from higgs_shop.outbox.trying_now import try_now, waits_for_retry
+from higgs_shop.outbox.waits import Waits
 
 __all__ = [
     "BACKLOG_IS_FULL",
@@ -53,7 +53,6 @@ __all__ = [
     "Backlog",
     "BacklogCap",
     "Claim",
-    "ClockSteps",
     "Counts",
     "Draft",
     "HandedIn",
@@ -69,6 +68,7 @@ __all__ = [
     "ReplayChoice",
     "State",
     "Tries",
+    "Waits",
     "backlog",
     "claim_due",
     "count_chosen",

@@ -1,5 +1,6 @@
 """Makes messages of what was gathered, when it has waited long enough."""
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +14,7 @@ from higgs_shop.tracker.attributed import draft_of
 from higgs_shop.tracker.gathering import (
     MOST_IN_BATCH,
     Gathering,
+    bring_back,
     due_gatherings,
     gatherings_of,
     let_all_go,
@@ -24,6 +26,8 @@ MOST_AT_ONCE: Final = 10 * MOST_IN_BATCH
 
 _MOST_GATHERINGS: Final = 500
 _MOST_GATHERINGS_ALONE: Final = 50
+
+_logger = logging.getLogger(__name__)
 
 
 class Gatherer:
@@ -63,6 +67,17 @@ class Gatherer:
         if handed_over:
             self._on_messages()
         return handed_over
+
+    def bring_back(self, now_ms: int) -> int:
+        """After the clock was set back: nothing waits longer than what begins now. Returns how many."""
+        with self._database.write() as connection:
+            brought_back = bring_back(connection, now_ms)
+        if brought_back:
+            _logger.warning(
+                "the clock was set back: %d batches and sessions are waited for from now on",
+                brought_back,
+            )
+        return brought_back
 
     def _ending(self) -> list[Output]:
         with self._database.read() as connection:

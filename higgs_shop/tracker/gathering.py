@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from higgs_shop.clock_steps import SMALLEST_STEP_MS
 from higgs_shop.database import JsonText
 from higgs_shop.outputs import Output
 from higgs_shop.tables import gathered_events, gatherings
@@ -135,6 +136,15 @@ def due_gatherings(
     """Those that have waited long enough, those that began first before others."""
     values = {**_due_values(now_ms, batch_ms), "most": most}
     return [Gathering(*row) for row in connection.execute(_DUE, values)]
+
+
+def bring_back(connection: Connection, now_ms: int) -> int:
+    """Count the wait of what began, or was alive, later than now from now on: the clock was set back.
+
+    Returns: how many gatherings it were.
+    """
+    values = {"now_ms": now_ms, "too_late_ms": now_ms + SMALLEST_STEP_MS}
+    return connection.execute(_BRING_BACK, values).rowcount
 
 
 def take_events(
@@ -348,6 +358,14 @@ _DUE: Final = (
     union_all(*(_GATHERING.where(*each) for each in _IS_DUE))
     .order_by("id")
     .limit(bindparam("most"))
+)
+_BRING_BACK: Final = (
+    update(gatherings)
+    .where(
+        gatherings.c.waits_for.in_(["time", "session"]),
+        bindparam("too_late_ms") < gatherings.c.since_ms,
+    )
+    .values(since_ms=bindparam("now_ms"))
 )
 _THIS: Final = (
     gatherings.c.workspace_id == bindparam("of_workspace"),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from higgs_shop.clock_steps import SMALLEST_STEP_MS
 from higgs_shop.tables import sessions
 from higgs_shop.tracker import OpenSession, SessionFacts
 from higgs_shop.visitors.visits import Visit
@@ -36,8 +37,8 @@ class StoredSession:
 
     @property
     def duration_ms(self) -> int:
-        """From the first to the last activity."""
-        return self.last_activity_ms - self.open.facts.started_at_ms
+        """From the first to the last activity; 0 when the clock was set back behind the first."""
+        return max(0, self.last_activity_ms - self.open.facts.started_at_ms)
 
 
 def live(connection: Connection, workspace_id: str, device_stamp: str) -> StoredSession | None:
@@ -58,6 +59,15 @@ def silent(connection: Connection, now_ms: int, *, most: int = 100) -> list[Stor
     """Sessions that are over and whose end nobody has written yet, oldest first."""
     rows = connection.execute(_SILENT, {"before": now_ms - SILENCE_MS, "most": most})
     return [stored(row) for row in rows]
+
+
+def bring_back(connection: Connection, now_ms: int) -> int:
+    """Count the silence of sessions that were alive later than now from now on: the clock was set back.
+
+    Returns: how many sessions it were.
+    """
+    values = {"now": now_ms, "too_late": now_ms + SMALLEST_STEP_MS}
+    return connection.execute(_BRING_BACK, values).rowcount
 
 
 def start(connection: Connection, visit: Visit, user_agent: str, now_ms: int) -> OpenSession:
@@ -137,6 +147,11 @@ _SILENT = (
     .where(sessions.c.ended_at_ms.is_(None), sessions.c.last_activity_ms <= bindparam("before"))
     .order_by(sessions.c.last_activity_ms)
     .limit(bindparam("most"))
+)
+_BRING_BACK = (
+    update(sessions)
+    .where(sessions.c.ended_at_ms.is_(None), bindparam("too_late") < sessions.c.last_activity_ms)
+    .values(last_activity_ms=bindparam("now"))
 )
 _KEEP_ACTIVITY = (
     update(sessions)

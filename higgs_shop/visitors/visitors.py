@@ -307,6 +307,11 @@ class Visitors:
             self._on_events()
         return len(over)
 
+    def bring_back(self, now_ms: int) -> int:
+        """After the clock was set back: every silence ends its session in time. Returns how many."""
+        with self._database.write() as connection:
+            return sessions.bring_back(connection, now_ms)
+
     @contextmanager
     def _step(
         self, visit: Visit, caller: Caller, *, form: tuple[list[tuple[str, str]], str] | None

@@ -70,9 +70,9 @@ EXCEPTIONS: Final = {
     ("outputs", "is_full"): "the background counts what waits at each",
     ("outputs", "gathering"): "the background looks for those that are told to gather no more",
     ("gatherings", "waits_for"): "the background hands over whatever has waited long enough",
-    ("aliases", "due_at_ms"): "the background carries out whatever is due",
+    ("aliases", "due_at_ms"): "the background carries out whatever is due, or due too late",
     ("identity_intents", "next_attempt_ms"): "the background looks for whatever is due",
-    ("sessions", "last_activity_ms"): "the background looks for whatever has gone silent",
+    ("sessions", "last_activity_ms"): "the background looks for whatever has gone silent, or is to",
 }
 
 

@@ -118,3 +118,12 @@ def test_forwarders_are_those_that_said_so_lately(database: Database) -> None:
         (worker,) = forwarders(connection, 30_000)
         assert worker.endswith(f":{os.getpid()}")
         assert forwarders(connection, 30_001) == {}
+
+
+def test_a_forwarder_that_died_before_the_clock_was_set_back_does_not_live_on(
+    database: Database,
+) -> None:
+    beat(database, this_forwarder(), DAY_MS)
+    with database.read() as connection:
+        assert forwarders(connection, DAY_MS - 29_999), "the clock of another machine may be ahead"
+        assert forwarders(connection, DAY_MS - 30_000) == {}

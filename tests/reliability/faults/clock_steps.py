@@ -14,9 +14,10 @@ from typing import Final
 import httpx
 
 from higgs_shop import outbox
+from higgs_shop.clock_steps import ClockSteps
 from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
-from higgs_shop.outbox import ClockSteps, Draft
+from higgs_shop.outbox import Draft, Waits
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.webhook_output import Delivery, Sender, longest_waits_ms
 from tests import webhook_outputs
@@ -92,12 +93,10 @@ def step(
     receiver = _Receiver(chance)
     output_id = an_output(database, url="http://receiver.example/hook").id
     waits = _Waits(times)
-    corrections = ClockSteps(
-        database,
-        clock=lambda _: times.clock(),
-        lease_ms=_LEASE_MS,
-        longest_waits_ms=longest_waits_ms(_SCHEDULE_SECONDS),
+    planned = Waits(
+        database, lease_ms=_LEASE_MS, longest_waits_ms=longest_waits_ms(_SCHEDULE_SECONDS)
     )
+    corrections = ClockSteps(times.clock, owners=[planned.bring_back])
     with OutgoingHttp(
         deadline_seconds=_TIMEOUT_SECONDS,
         max_answer_bytes=1_000,

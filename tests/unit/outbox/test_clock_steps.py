@@ -3,8 +3,9 @@
 import pytest
 
 from higgs_shop import outbox
+from higgs_shop.clock_steps import ClockSteps
 from higgs_shop.database import Database
-from higgs_shop.outbox import ClockSteps, ReplayChoice
+from higgs_shop.outbox import ReplayChoice, Waits
 from tests import webhook_outputs
 from tests.unit.outbox.posting import (
     ADA,
@@ -28,7 +29,16 @@ WAITS_MS = (10_000, 600_000)
 class Clock:
     """Told what time it is."""
 
-    now_ms = NOW_MS
+    def __init__(self, now_ms: int = NOW_MS) -> None:
+        self.now_ms = now_ms
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+def steps_of(database: Database, clock: Clock) -> ClockSteps:
+    waits = Waits(database, lease_ms=LEASE_MS, longest_waits_ms=WAITS_MS)
+    return ClockSteps(clock, owners=[waits.bring_back])
 
 
 @pytest.fixture
@@ -40,9 +50,7 @@ def clock() -> Clock:
 def steps(database: Database, clock: Clock) -> ClockSteps:
     """It has looked once, before anything happened."""
     an_output(database)
-    steps = ClockSteps(
-        database, clock=lambda _: clock.now_ms, lease_ms=LEASE_MS, longest_waits_ms=WAITS_MS
-    )
+    steps = steps_of(database, clock)
     assert steps.look() == 0
     return steps
 
@@ -113,9 +121,7 @@ def test_what_others_write_while_it_looks_for_the_first_time_is_no_step(
 ) -> None:
     fill(database, ADA, BOB)
     must_claim(database, now_ms=NOW_MS)
-    read_before = ClockSteps(
-        database, clock=at(NOW_MS - 1_000), lease_ms=LEASE_MS, longest_waits_ms=WAITS_MS
-    )
+    read_before = steps_of(database, Clock(NOW_MS - 1_000))
 
     assert read_before.look() == 0
 
@@ -169,7 +175,7 @@ def test_a_start_looks_as_well_since_the_clock_may_have_been_set_back_before(
     database: Database,
 ) -> None:
     fill(database, ADA)
-    started = ClockSteps(database, clock=at(BACK_MS), lease_ms=LEASE_MS, longest_waits_ms=WAITS_MS)
+    started = steps_of(database, Clock(BACK_MS))
     assert started.look() == 1
     assert started.look() == 0
     assert claim(database, now_ms=BACK_MS) is not None

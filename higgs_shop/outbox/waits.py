@@ -1,4 +1,4 @@
-"""What becomes of dates that lie ahead when the clock is set back: nothing waits longer than it may."""
+"""How far ahead the dates of messages and leases may lie, whatever became of the clock."""
 
 import logging
 from collections.abc import Sequence
@@ -6,40 +6,28 @@ from typing import Final
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, case, select, update
 
+from higgs_shop.clock_steps import SMALLEST_STEP_MS
 from higgs_shop.database import Database
-from higgs_shop.outbox.mailboxes import IS_WAITING, LeaseClock, MailboxKey, hold_mailbox, set_due
+from higgs_shop.outbox.mailboxes import IS_WAITING, MailboxKey, hold_mailbox, set_due
 from higgs_shop.tables import mailboxes, messages
 
 _AT_ONCE: Final = 500
-_SMALLEST_STEP_MS: Final = 5_000
 
 _logger = logging.getLogger(__name__)
 
 
-class ClockSteps:
-    """Notices that the clock was set back, and brings dates nearer that were made before.
-
-    It looks through the mailboxes once when it starts, since the clock may have been set back before,
-    and then whenever it sees an earlier time than the last. A step forward needs nothing: what waits
-    comes due sooner. Nor does a step back of five seconds: others write dates while this one looks, by a
-    clock that has gone on meanwhile.
+class Waits:
+    """Brings dates nearer that lie further ahead than any wait, since the clock was set back.
 
     Args:
-        clock: the time of leases, and of what is due.
         lease_ms: how long a lease lasts.
         longest_waits_ms: the longest wait behind a message's first failed attempt, its second, and so on.
     """
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        clock: LeaseClock,
-        lease_ms: int,
-        longest_waits_ms: Sequence[int],
+        self, database: Database, *, lease_ms: int, longest_waits_ms: Sequence[int]
     ) -> None:
         self._database = database
-        self._clock = clock
         self._lease_ms = lease_ms
         longest_wait = _longest_wait(longest_waits_ms)
         of_its_first = (
@@ -69,27 +57,23 @@ class ClockSteps:
             )
             .values(next_attempt_ms=_now_ms + longest_wait)
         )
-        self._seen_ms: int | None = None
 
-    def look(self) -> int:
-        """Bring dates back, if there may be a reason. Returns: how many. Raises: DatabaseBusy."""
-        with self._database.read() as connection:
-            now_ms = self._clock(connection)
-        may_lie_ahead = self._seen_ms is None or now_ms < self._seen_ms
-        brought_back = self._bring_back(now_ms) if may_lie_ahead else 0
-        self._seen_ms = now_ms
-        return brought_back
+    def bring_back(self, now_ms: int) -> int:
+        """Look through all mailboxes.
 
-    def _bring_back(self, now_ms: int) -> int:
+        Args:
+            now_ms: the time of leases, and of what is due.
+        Returns: how many dates were brought back. Raises: DatabaseBusy.
+        """
         with self._database.write() as connection:
             until_ms = now_ms + self._lease_ms
             leases = connection.execute(
-                _SHORTEN_LEASES, {"until_ms": until_ms, "ahead_ms": until_ms + _SMALLEST_STEP_MS}
+                _SHORTEN_LEASES, {"until_ms": until_ms, "ahead_ms": until_ms + SMALLEST_STEP_MS}
             ).rowcount
         mailboxes_found = 0
         with self._database.read() as connection:
             streaming = connection.execution_options(yield_per=_AT_ONCE)
-            ahead_ms = now_ms + _SMALLEST_STEP_MS
+            ahead_ms = now_ms + SMALLEST_STEP_MS
             for key in streaming.execute(self._too_far_ahead, {"ahead_ms": ahead_ms}):
                 self._correct(MailboxKey(*key), now_ms)
                 mailboxes_found += 1
