@@ -7,12 +7,15 @@ Source: OpenAPI Specification 3.1.1.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 JSON: Final = ("application/json",)
+
+Hundred = Literal["2XX", "3XX", "4XX", "5XX"]
+"""Every status of one kind that is not described by itself."""
 
 _REF_TEMPLATE: Final = "#/components/schemas/{model}"
 
@@ -53,12 +56,19 @@ class Answer:
 
     Attributes:
         content: None for an empty body.
+        instead: what it may have in its place, each of another media type.
         headers: what the answer's own headers say, by name.
     """
 
     description: str
     content: Content | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    instead: tuple[Content, ...] = ()
+
+    @property
+    def contents(self) -> tuple[Content, ...]:
+        """Everything that it may have."""
+        return self.instead if self.content is None else (self.content, *self.instead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,8 @@ class Operation:
         path: below the API's mount, with parameters in braces: `/v1/{mpid}/modify`.
         id: a name for it, of its own within the whole document.
         answers: by status; every one that the route can give.
+        other_answers: for a route that gives others besides, any of a kind.
+        needs_body: whether there has to be one.
         security: the ways to prove who calls, each the names of the schemes it takes together; none
             for a route that everybody may use.
     """
@@ -77,9 +89,11 @@ class Operation:
     id: str
     summary: str
     answers: Mapping[HTTPStatus, Answer]
+    other_answers: Mapping[Hundred, Answer] = field(default_factory=dict)
     method: str = "post"
     description: str = ""
     body: Content | None = None
+    needs_body: bool = True
     parameters: tuple[Parameter, ...] = ()
     security: tuple[tuple[str, ...], ...] = ()
 
@@ -132,10 +146,10 @@ class _Shapes:
             for operation in api.operations:
                 if operation.body is not None:
                     wanted[_key(operation.body), "validation"] = TypeAdapter(operation.body.shape)
-                for answer in operation.answers.values():
-                    if answer.content is not None:
-                        shape = answer.content.shape
-                        wanted[_key(answer.content), "serialization"] = TypeAdapter(shape)
+                for answer in (*operation.answers.values(), *operation.other_answers.values()):
+                    for content in answer.contents:
+                        adapter = TypeAdapter[Any](content.shape)
+                        wanted[_key(content), "serialization"] = adapter
         self._schemas, common = TypeAdapter.json_schemas(
             [(key, mode, adapter) for (key, mode), adapter in wanted.items()],
             ref_template=_REF_TEMPLATE,
@@ -162,13 +176,16 @@ def _operation(operation: Operation, api: Api, shapes: _Shapes) -> dict[str, Any
         "security": [{name: [] for name in together} for together in operation.security],
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         "responses": {
-            str(status.value): _answer(answer, shapes)
-            for status, answer in operation.answers.items()
+            **{
+                str(status.value): _answer(each, shapes)
+                for status, each in operation.answers.items()
+            },
+            **{kind: _answer(each, shapes) for kind, each in operation.other_answers.items()},
         },
     }
     if operation.body is not None:
         described["requestBody"] = {
-            "required": True,
+            "required": operation.needs_body,
             "content": shapes.of(operation.body, "validation"),
         }
     return described
@@ -191,6 +208,6 @@ def _answer(answer: Answer, shapes: _Shapes) -> dict[str, Any]:
             name: {"description": meaning, "schema": {"type": "string"}}
             for name, meaning in answer.headers.items()
         }
-    if answer.content is not None:
-        described["content"] = shapes.of(answer.content, "serialization")
+    for content in answer.contents:
+        described.setdefault("content", {}).update(shapes.of(content, "serialization"))
     return described

@@ -1,9 +1,11 @@
-"""Not a page: the inbox's JSON API, as OpenAPI describes it. The routes themselves are in `inbox_api`.
+"""Not a page: the inbox, its addresses and its JSON API, as OpenAPI describes them. The routes themselves
+are in `inbox_receiver` and `inbox_api`.
 
 Nothing is built from the models of answers here: they describe, and the tests hold real answers against
 them. What may be sent is described by the models that read it.
 """
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -11,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from higgs_shop.apis.answers import refusal, too_large
 from higgs_shop.apis.openapi import Answer, Api, Content, Operation, Parameter
-from higgs_shop.inbox import Dial
+from higgs_shop.inbox import MOST_KEPT, Dial
 from higgs_shop.pages.inbox_json import MOST_ID, Filters, Page, WantedSession
+from higgs_shop.pages.inbox_receiver import MOST_KIBIBYTES
 
 INBOX_MOUNT: Final = "/inbox"
 
@@ -244,10 +247,82 @@ def _operation(
     )
 
 
+_SIGNED_BY: Final = {
+    "id": "Names a message: the same at each attempt to deliver it.",
+    "timestamp": "When it was signed, in Unix seconds.",
+    "signature": "Of id, timestamp and body, as Standard Webhooks has it.",
+}
+_RETRY_AFTER: Final = {
+    "Retry-After": "As the dial says, if it does; whole seconds to wait where the store is busy."
+}
+_DIALLED: Final = Content(
+    str, {"turned": "This inbox was told to answer 503.\n"}, media_types=("text/plain",)
+)
+_NOT_KEPT: Final = {
+    HTTPStatus.BAD_REQUEST: refusal(
+        "The host or the query cannot be read, or the body broke off.",
+        "BAD_REQUEST",
+        "The request was not one that this page understands.",
+    ),
+    HTTPStatus.NOT_FOUND: refusal(
+        "There is no such inbox.",
+        "NOT_FOUND",
+        "This page does not exist, or not for you. It has left no track.",
+    ),
+    **too_large(MOST_KIBIBYTES),
+    HTTPStatus.SERVICE_UNAVAILABLE: _REFUSED[HTTPStatus.SERVICE_UNAVAILABLE],
+}
+_POST: Final = Operation(
+    path="/{token}",
+    id="postToInbox",
+    summary="Send a request to an inbox.",
+    description=(
+        "Whatever is posted is kept, with its headers but for those that are secret, and then answered as "
+        "the dial says: with a status from 200 to 599, which is 204 until somebody turns it, at once or up "
+        "to 30 seconds later. A dial that drops the connection keeps the request and sends no byte of an "
+        f"answer. An inbox keeps its newest {MOST_KEPT:,} requests."
+    ),
+    parameters=(
+        Parameter(
+            "token",
+            "path",
+            "What the address of an inbox ends with.",
+            {"type": "string", "minLength": 1},
+        ),
+        *(
+            Parameter(f"webhook-{name}", "header", meaning, {"type": "string"})
+            for name, meaning in _SIGNED_BY.items()
+        ),
+    ),
+    body=Content(
+        Any,
+        {"batch": {"mpid": 4711, "events": [{"event_type": "custom_event", "data": {}}]}},
+        media_types=("*/*",),
+    ),
+    needs_body=False,
+    # The dial may choose the status of a refusal, too: then as text.
+    answers={
+        status: replace(
+            refused,
+            description=f"{refused.description} Or, as text: it is kept, and the dial says so.",
+            headers=_RETRY_AFTER,
+            instead=(_DIALLED,),
+        )
+        for status, refused in _NOT_KEPT.items()
+    },
+    other_answers={
+        "2XX": Answer("It is kept.", headers=_RETRY_AFTER),
+        "3XX": Answer("It is kept, and the dial says so.", headers=_RETRY_AFTER),
+        "4XX": Answer("It is kept, and the dial says so.", _DIALLED, _RETRY_AFTER),
+        "5XX": Answer("It is kept, and the dial says so.", _DIALLED, _RETRY_AFTER),
+    },
+)
+
 INBOX_API: Final = Api(
     name="inbox",
     description="The built-in webhook receiver, for tests to ask: docs/inbox.md.",
     operations=(
+        _POST,
         _operation("get", "", "listInboxes", "All inboxes.", _answers(SessionsAnswer)),
         _operation(
             "post",

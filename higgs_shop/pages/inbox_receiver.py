@@ -11,7 +11,8 @@ from higgs_shop.pages.parts import parts
 
 bp = Blueprint("inbox_receiver", __name__)
 
-_MAX_BODY_BYTES: Final = 256 * 1024
+MOST_KIBIBYTES: Final = 256
+"""A larger body is refused."""
 
 
 @bp.post("/inbox/<token>")
@@ -23,7 +24,7 @@ def receive(token: str) -> Response:
         with parts().database.read() as connection:
             if find_session(connection, parts().workspace_id, token, own_token=own_token) is None:
                 abort(404)
-    request.max_content_length = _MAX_BODY_BYTES
+    request.max_content_length = MOST_KIBIBYTES * 1024
     body = request.get_data()
     headers = list(request.headers.items())
     sender = sender_of(token, dict(headers), body)

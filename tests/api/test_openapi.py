@@ -15,6 +15,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import TestResponse
 
 from higgs_shop.apis.openapi import document
+from higgs_shop.database import DatabaseBusy
 from higgs_shop.pages.inbox_description import INBOX_API, INBOX_MOUNT
 from higgs_shop.pages.openapi import EVERY_API
 from higgs_shop.version import __version__
@@ -93,6 +94,8 @@ def store(open_store: OpenStore) -> Store:
 )
 def test_schemathesis_finds_nothing(store: Store, case: schemathesis.Case[Any]) -> None:
     case.operation.app = case.operation.schema.app = store.app
+    if "token" in case.path_parameters:
+        case.path_parameters["token"] = store.parts.secrets.inbox_token
     case.call_and_validate(headers=credentials(case.path))
 
 
@@ -223,6 +226,71 @@ def assert_inbox_described(response: TestResponse, method: str, template: str) -
     assert said <= set(described.get("headers", ()))
 
 
+@pytest.mark.parametrize(
+    "dial",
+    [
+        *(
+            {"status": status, "retry_after_seconds": 7}
+            for status in (200, 204, 301, 304, 400, 404, 410, 413, 422, 429, 500, 503, 599)
+        ),
+        {"delay_ms": 1},
+    ],
+    ids=lambda dial: "-".join(map(str, dial.values())),
+)
+def test_whatever_an_inbox_is_told_to_answer_is_as_described(
+    store: Store, dial: dict[str, int]
+) -> None:
+    client = store.app.test_client(use_cookies=False)
+    turned = client.put("/inbox/v1/sessions/default/dial", json=dial, headers=OPERATOR)
+    assert turned.status_code == 200
+    response = client.post(f"/inbox/{store.parts.secrets.inbox_token}", data=b"\xff")
+    assert response.status_code == dial.get("status", 204)
+    assert_post_described(response)
+
+
+@pytest.mark.parametrize(
+    ("token", "sent", "status_code"),
+    [
+        pytest.param("nothing", {}, 404, id="no_such_inbox"),
+        pytest.param(None, {"data": b"x" * (256 * 1_024 + 1)}, 413, id="too_large"),
+        pytest.param(None, {"headers": {"Host": "elsewhere.example"}}, 400, id="another_host"),
+    ],
+)
+def test_what_an_inbox_does_not_keep_is_answered_as_described(
+    store: Store, token: str | None, sent: dict[str, Any], status_code: int
+) -> None:
+    client = store.app.test_client(use_cookies=False)
+    response = client.post(f"/inbox/{token or store.parts.secrets.inbox_token}", **sent)
+    assert response.status_code == status_code
+    assert response.is_json
+    assert_post_described(response)
+
+
+def test_an_inbox_that_cannot_write_answers_as_described(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy() -> None:
+        raise DatabaseBusy("another writer holds it")
+
+    monkeypatch.setattr(store.parts.database, "write", busy)
+    client = store.app.test_client(use_cookies=False)
+    response = client.post(f"/inbox/{store.parts.secrets.inbox_token}", data=b"{}")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert_post_described(response)
+
+
+def assert_post_described(response: TestResponse) -> None:
+    """Its status, of itself or of its kind; its media type, body and headers."""
+    operation = schema["/inbox/{token}"]["POST"]
+    operation.validate_response(response)
+    described = operation.definition.raw["responses"]
+    code = str(response.status_code)
+    of_it = described.get(code) or described[f"{code[0]}XX"]
+    content = of_it.get("content", {})
+    assert response.mimetype in content if content else not response.data
+    assert ("Retry-After" in response.headers) <= ("Retry-After" in of_it["headers"])
+
+
 def routes(mounted: Any) -> set[tuple[str, str]]:
     """Every route of a mounted service and its method, as OpenAPI writes them. Preflights need no words."""
     while not isinstance(mounted, Flask):
@@ -243,14 +311,17 @@ def test_every_route_of_every_mounted_service_is_described(store: Store) -> None
         assert described == routes(served.mounts[mount])
 
 
-def test_every_route_of_the_inbox_s_api_is_described(store: Store) -> None:
+def test_every_route_that_takes_calls_from_elsewhere_is_described(store: Store) -> None:
+    """A page's own forms carry its token; whatever takes a POST without one is there for programs."""
+    for_programs = store.app.extensions["csrf"]._exempt_blueprints
+    assert {"inbox_api", "inbox_receiver"} <= {blueprint.name for blueprint in for_programs}
     described = {
         (INBOX_MOUNT + operation.path, operation.method) for operation in INBOX_API.operations
     }
     found = {
         (re.sub(r"<(?:[^:<>]*:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in store.app.url_map.iter_rules()
-        if rule.endpoint.startswith("inbox_api.")
+        if store.app.blueprints.get(rule.endpoint.partition(".")[0]) in for_programs
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}
     }
     assert described == found
