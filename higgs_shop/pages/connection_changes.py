@@ -25,6 +25,7 @@ from higgs_shop.outputs import (
     with_another_secret,
     without_secret,
 )
+from higgs_shop.pages.asked_connection import NO_SUCH_CONNECTION, connection_view, output_or_404
 from higgs_shop.pages.connection_forms import (
     KnownSecretForm,
     NewOutputForm,
@@ -41,7 +42,6 @@ from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.forms import BareForm
 from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.output_view import NO_SUCH_CONNECTION, output_or_404, output_view
 from higgs_shop.pages.parts import parts
 
 bp = Blueprint("connection_changes", __name__)
@@ -193,7 +193,7 @@ def ask_to_remove(name: str) -> str:
             abort(400, _STAYS)
         return render_template(
             "pages/remove_connection.html",
-            connection=output_view(connection, output),
+            connection=connection_view(connection, output),
             **choice_of(connection, workspace_or_404(connection), "connections.show"),
         )
 

@@ -16,15 +16,15 @@ from higgs_shop.outputs import (
     fingerprint,
     list_outputs,
 )
+from higgs_shop.pages.asked_connection import connection_view, output_or_404
 from higgs_shop.pages.connection_forms import NewOutputForm, OutputForm, SecretForm
 from higgs_shop.pages.looked_into import choice_of, workspace_or_404
 from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.output_view import output_or_404, output_view
 from higgs_shop.pages.parts import parts
 from higgs_shop.pages.replays import replay_view
-from higgs_shop.pages.short import sentence
 from higgs_shop.pages.trials import trial_view
 from higgs_shop.settings import variable
+from higgs_shop.showing import sentence
 
 bp = Blueprint("connections", __name__)
 bp.before_request(observers_only)
@@ -138,7 +138,7 @@ def _cards(connection: Connection) -> dict[str, Any]:
     workspace = workspace_or_404(connection)
     found = list_outputs(connection, workspace.id)
     return {
-        "connections": [output_view(connection, output) for output in found],
+        "connections": [connection_view(connection, output) for output in found],
         **choice_of(connection, workspace, "connections.show"),
     }
 
@@ -146,7 +146,7 @@ def _cards(connection: Connection) -> dict[str, Any]:
 def _standing(connection: Connection, output: Output) -> dict[str, Any]:
     replays = outbox.list_replays(connection, output, most=_MOST_REPLAYS)
     return {
-        "connection": output_view(connection, output),
+        "connection": connection_view(connection, output),
         "trial": trial_view(connection, output),
         "replays": [replay_view(connection, output, replay) for replay in replays],
     }

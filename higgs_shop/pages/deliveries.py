@@ -13,12 +13,11 @@ from higgs_shop import outbox
 from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.outbox import ListedAttempt, ListedMessage, State
 from higgs_shop.outputs import Output
+from higgs_shop.pages.asked_connection import output_or_404
 from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
-from higgs_shop.pages.next_try import next_try_of
 from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.output_view import can_try_now, counts_view, output_or_404
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import short_mpid
+from higgs_shop.showing import can_try_now, counts_view, next_try_of, short_mpid
 from higgs_shop.tracker import TEST_EVENT, TEST_MPID
 
 bp = Blueprint("deliveries", __name__)
@@ -77,7 +76,7 @@ def show_one(name: str, number: int) -> str:
             name=output.name,
             message=_message(message, output),
             can_try_now=message.state == "waiting"
-            and can_try_now(connection, output, message.mpid),
+            and can_try_now(connection, output, mpid=message.mpid, now_ms=parts().clock()),
             body=_readable(body),
             content_length=len(body),
             attempts=[_attempt(each) for each in outbox.list_attempts(connection, output, number)],

@@ -30,9 +30,9 @@ from higgs_shop.idsync_service import STRATEGIES
 from higgs_shop.inbox import MOST_NAME_CHARACTERS
 from higgs_shop.mistakes import Mistake
 from higgs_shop.pages.inbox_signing import secret_complaint
-from higgs_shop.pages.short import sentence
 from higgs_shop.shop import Product
 from higgs_shop.shop.customers import DEMO_PASSWORD, password_matches
+from higgs_shop.showing import sentence
 
 DEMO_CARD: Final = "4242 4242 4242 4242"
 DEMO_EXPIRY: Final = "12 / 34"

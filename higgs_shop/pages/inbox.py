@@ -30,11 +30,9 @@ from higgs_shop.inbox import (
 )
 from higgs_shop.outputs import list_outputs
 from higgs_shop.pages.forms import DialForm, InboxSessionForm, SigningSecretForm
-from higgs_shop.pages.inbox_presets import presets_of
 from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.output_view import counts_view
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import short_mpid
+from higgs_shop.showing import counts_view, presets_of, short_mpid
 
 bp = Blueprint("inbox", __name__)
 bp.before_request(observers_only)
@@ -223,7 +221,16 @@ def _part(shown: InboxSession, selected: InboxRequest | None = None) -> str | No
 
 
 def _dial(shown: InboxSession) -> dict[str, Any]:
-    return {"inbox": _view(shown), "presets": presets_of(shown)}
+    return {"inbox": _view(shown), "presets": _presets(shown)}
+
+
+def _presets(shown: InboxSession) -> list[dict[str, object]]:
+    return presets_of(
+        shown,
+        is_own=name_of(shown.token) == OWN,
+        schedule_seconds=parts().settings.webhook_retry_seconds,
+        timeout_seconds=parts().settings.webhook_timeout_seconds,
+    )
 
 
 def _listed(

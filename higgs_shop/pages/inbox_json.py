@@ -12,8 +12,8 @@ from higgs_shop.inbox import MOST_NAME_CHARACTERS, Dial, InboxRequest, InboxSess
 from higgs_shop.mistakes import explained
 from higgs_shop.pages.inbox import OWN, address_of, name_of
 from higgs_shop.pages.inbox_signing import secret_complaint
-from higgs_shop.pages.short import iso
 from higgs_shop.setting_values import nearest, one_line
+from higgs_shop.showing import iso
 
 MOST_LISTED: Final = 100
 MOST_ID: Final = 2**53 - 1

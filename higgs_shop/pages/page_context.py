@@ -11,9 +11,9 @@ from higgs_shop.pages.forms import is_first_wrong
 from higgs_shop.pages.navigation import nav_url
 from higgs_shop.pages.observers import may_observe
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import ago, iso, pretty_json, short_mpid, utc
 from higgs_shop.pages.x_ray import x_ray_of
 from higgs_shop.shop import format_cents
+from higgs_shop.showing import ago, iso, pretty_json, short_mpid, utc
 from higgs_shop.tracker import TEST_MPID
 from higgs_shop.visitors import Intent, Standing
 

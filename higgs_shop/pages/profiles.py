@@ -16,15 +16,12 @@ from higgs_shop.idsync_service import directory, lineage, parse_mpid
 from higgs_shop.idsync_service.directory import Kind, Listed, Place
 from higgs_shop.idsync_service.former import FormerIdentity
 from higgs_shop.idsync_service.lineage import Link
-from higgs_shop.pages.event_delivery import deliveries_of
-from higgs_shop.pages.finding import identities_of
 from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.pages.observers import observers_only
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import short_mpid
-from higgs_shop.pages.timeline import Timeline, timeline_of
 from higgs_shop.pages.what_if import WhatIf, what_if
 from higgs_shop.pages.what_if_modify import WhatIfModify, what_if_modify
+from higgs_shop.showing import Timeline, deliveries_of, identities_of, short_mpid, timeline_of
 from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_person
 from higgs_shop.visitors import DeviceUser, devices_of, newest_users, users_of
 from higgs_shop.workspaces import Workspace
@@ -102,9 +99,15 @@ def show_profile(mpid: str) -> str:
         timeline = Timeline([], None)
         record: dict[str, Any] = {}
         if profile is not None:
-            timeline = timeline_of(connection, workspace.id, number)
+            timeline = timeline_of(connection, workspace.id, number, before_id=_history_before())
             record = _record(connection, workspace, profile)
-        deliveries = deliveries_of(connection, workspace.id, events)
+        deliveries = deliveries_of(
+            connection,
+            workspace.id,
+            events,
+            batch_ms=parts().settings.webhook_batch_seconds * 1_000,
+            now_ms=parts().clock(),
+        )
         attributes = attributes_of(connection, workspace.id, number)
         choice = choice_of(connection, workspace, "profiles.show")
     return render_template(
@@ -122,13 +125,29 @@ def show_profile(mpid: str) -> str:
         devices=[_device(device) for device in devices],
         attributes=[{"name": name, "value": value} for name, value in attributes.items()],
         chapters=timeline.entries,
-        older_chapters=timeline.older_url,
+        older_chapters=_older_chapters(number, timeline),
         events=[_event(event, deliveries[event.id]) for event in events[:_MOST_EVENTS]],
         older_events=_earlier_events(number, events),
         remote_url=parts().settings.idsync_url if _is_remote(workspace) else "",
         what_if=None if profile is None else _what_if(workspace, profile),
         what_if_modify=None if profile is None else _what_if_modify(workspace, profile),
         **choice,
+    )
+
+
+def _history_before() -> int | None:
+    before = request.args.get("history_before", type=int)
+    return before if before is not None and 0 < before < 2**53 else None
+
+
+def _older_chapters(mpid: int, timeline: Timeline) -> str | None:
+    if timeline.goes_on_before is None:
+        return None
+    return url_within(
+        "profiles.show_profile",
+        mpid=mpid,
+        history_before=timeline.goes_on_before,
+        _anchor="history",
     )
 
 

@@ -9,18 +9,13 @@ from werkzeug.wrappers import Response
 from higgs_shop import outbox
 from higgs_shop.outbox import MOST_COUNTED, Replay, ReplayChoice
 from higgs_shop.outputs import NoSuchOutput, Output
+from higgs_shop.pages.asked_connection import NO_SUCH_CONNECTION, connection_view, output_or_404
 from higgs_shop.pages.connection_forms import ReplayForm
 from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.output_view import (
-    NO_SUCH_CONNECTION,
-    counted,
-    output_or_404,
-    output_view,
-)
 from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import short_mpid
+from higgs_shop.showing import counted, short_mpid
 
 bp = Blueprint("replays", __name__)
 bp.before_request(observers_only)
@@ -43,7 +38,7 @@ def ask(name: str) -> str:
         )
         return render_template(
             "pages/replay.html",
-            connection=output_view(connection, output),
+            connection=connection_view(connection, output),
             form=form,
             number=number,
             counted=None if number is None else counted(number),
@@ -84,7 +79,7 @@ def show(name: str, number: int) -> str:
         template = "_replay_progress.html" if request.args.get("part") else "pages/one_replay.html"
         return render_template(
             template,
-            connection=output_view(connection, output),
+            connection=connection_view(connection, output),
             number=number,
             progress=_progress_view(progress),
             **choice_of(connection, workspace_or_404(connection), "connections.show"),

@@ -20,8 +20,7 @@ from higgs_shop.identity_types import (
     IDENTITY_TYPES,
 )
 from higgs_shop.idsync_service import IdentityRequest, IdSyncError, Preview, Resolver
-from higgs_shop.pages.short import sentence, short_mpid
-from higgs_shop.pages.steps import step_view
+from higgs_shop.showing import sentence, short_mpid, step_view
 from higgs_shop.strict_json import BadJson, loads
 from higgs_shop.workspaces import Workspace
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from higgs_shop.identity_types import EMAIL, parse_mpid
 from higgs_shop.idsync_service import IdSyncError, ModifyRequest, Resolver
-from higgs_shop.pages.short import sentence
 from higgs_shop.pages.what_if import MODIFY, TYPES, answer_of, unkeepable
+from higgs_shop.showing import sentence
 from higgs_shop.workspaces import Workspace
 
 

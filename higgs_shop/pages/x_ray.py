@@ -14,9 +14,9 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import Connection, bindparam, select
 
 from higgs_shop.pages import current_visitor
-from higgs_shop.pages.event_delivery import deliveries_of
 from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.short import short_mpid
+from higgs_shop.pages.parts import parts
+from higgs_shop.showing import deliveries_of, short_mpid
 from higgs_shop.tables import device_users, identity_decisions, sessions
 from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_visit
 from higgs_shop.visitors import Intent, Standing, Visit, latest
@@ -50,7 +50,13 @@ def x_ray_of(connection: Connection, visit: Visit | None, standing: Standing) ->
     in_full = current_visitor.endpoint() == "x_ray.show"
     most = _MOST_EVENTS if in_full else _MOST_EVENTS_IN_BAR
     events = events_of_visit(connection, visit.workspace_id, visit.id, most=most)
-    deliveries = deliveries_of(connection, visit.workspace_id, events)
+    deliveries = deliveries_of(
+        connection,
+        visit.workspace_id,
+        events,
+        batch_ms=parts().settings.webhook_batch_seconds * 1_000,
+        now_ms=parts().clock(),
+    )
     page = _page_of_interest()
     groups = _grouped(events[::-1], page)
     views = {

@@ -1,4 +1,4 @@
-"""Not a page: the steps of an identity decision in plain words, with the profiles in them linked."""
+"""The steps of an identity decision in plain words, with the profiles in them linked."""
 
 import re
 from collections.abc import Collection

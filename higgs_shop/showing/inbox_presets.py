@@ -1,4 +1,4 @@
-"""Not a page: what becomes of an event that meets a dial, in words, with how long that takes.
+"""What becomes of an event that meets a dial, in words, with how long that takes.
 
 The store's own output is meant, which has one schedule and one deadline. Waits are moved a little by
 chance, so all of them are about.
@@ -7,23 +7,22 @@ chance, so all of them are about.
 from collections.abc import Sequence
 
 from higgs_shop.inbox import PRESETS, Dial, InboxSession
-from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import span
+from higgs_shop.showing.short import span
 from higgs_shop.webhook_output import GONE, schedule_after
 
 
-def presets_of(shown: InboxSession) -> list[dict[str, object]]:
+def presets_of(
+    shown: InboxSession, *, is_own: bool, schedule_seconds: Sequence[float], timeout_seconds: float
+) -> list[dict[str, object]]:
     """The buttons of an inbox. Of others than the store's own nobody knows who posts there, and when."""
-    settings = parts().settings
-    is_own = shown.token == parts().secrets.inbox_token
     return [
         {
             "name": name,
             "label": preset.label,
             "meaning": outcome(
                 preset.dial,
-                schedule_seconds=settings.webhook_retry_seconds,
-                timeout_seconds=settings.webhook_timeout_seconds,
+                schedule_seconds=schedule_seconds,
+                timeout_seconds=timeout_seconds,
             )
             if is_own
             else preset.meaning,

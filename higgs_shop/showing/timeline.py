@@ -1,4 +1,4 @@
-"""Not a page: how a profile came to be, as its page tells it, newest first.
+"""How a profile came to be, as its page tells it, newest first.
 
 Decisions that follow one another and say the same, as those of a device that comes back, are one entry.
 """
@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from flask import request
 from sqlalchemy import Connection
 
 from higgs_shop.idsync_service import history
 from higgs_shop.idsync_service.history import Chapter, TakenStep
-from higgs_shop.pages.looked_into import url_within
-from higgs_shop.pages.short import short_mpid
-from higgs_shop.pages.steps import step_view
+from higgs_shop.showing.short import short_mpid
+from higgs_shop.showing.steps import step_view
 
 _MOST_ENTRIES: Final = 20
 _MOST_READ: Final = 100
@@ -23,31 +21,29 @@ _MOST_READ: Final = 100
 
 @dataclass(frozen=True)
 class Timeline:
-    """What is shown of a profile's history: entries for the template, and where it goes on."""
+    """What is shown of a profile's history.
+
+    Attributes:
+        entries: for the template.
+        goes_on_before: the decision before which there are older ones; None: there are none.
+    """
 
     entries: Sequence[dict[str, Any]]
-    older_url: str | None
+    goes_on_before: int | None
 
 
-def timeline_of(connection: Connection, workspace_id: str, mpid: int) -> Timeline:
-    """The newest part of a profile's history, or the part before the decision that the address names."""
+def timeline_of(
+    connection: Connection, workspace_id: str, mpid: int, *, before_id: int | None
+) -> Timeline:
+    """The newest part of a profile's history, or the part before a decision."""
     read = history.history_of(
-        connection, workspace_id, mpid, before_id=_before_id(), most=_MOST_READ + 1
+        connection, workspace_id, mpid, before_id=before_id, most=_MOST_READ + 1
     )
     runs = [list(run) for _, run in groupby(read[:_MOST_READ], _sameness)]
     shown = runs[:_MOST_ENTRIES]
     last = shown[-1][-1] if shown else None
-    older_url = None
-    if last is not None and last is not read[-1]:
-        older_url = url_within(
-            "profiles.show_profile", mpid=mpid, history_before=last.id, _anchor="history"
-        )
-    return Timeline([_entry(run) for run in shown], older_url)
-
-
-def _before_id() -> int | None:
-    before = request.args.get("history_before", type=int)
-    return before if before is not None and 0 < before < 2**53 else None
+    goes_on = last is not None and last is not read[-1]
+    return Timeline([_entry(run) for run in shown], last.id if last and goes_on else None)
 
 
 def _sameness(chapter: Chapter) -> Any:

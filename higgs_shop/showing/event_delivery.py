@@ -1,6 +1,7 @@
-"""Not a page: how far an event has come, in all and at each output, for the pages that show events."""
+"""How far an event has come, in all and at each output."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -8,8 +9,7 @@ from sqlalchemy import Connection
 from higgs_shop import outbox
 from higgs_shop.outbox import MessageState
 from higgs_shop.outputs import Output, list_outputs
-from higgs_shop.pages.next_try import next_try_of
-from higgs_shop.pages.parts import parts
+from higgs_shop.showing.next_try import next_try_of
 from higgs_shop.tracker import Gathered, LoggedEvent, gathered_events_of
 
 _MOST_LEFT: Final = ("dead", "waiting", "gathered", "delivered")
@@ -26,22 +26,37 @@ _NOWHERE: Final[Mapping[str, Any]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Times:
+    now_ms: int
+    batch_ms: int
+
+
 def deliveries_of(
-    connection: Connection, workspace_id: str, events: Sequence[LoggedEvent]
+    connection: Connection,
+    workspace_id: str,
+    events: Sequence[LoggedEvent],
+    *,
+    batch_ms: int,
+    now_ms: int,
 ) -> dict[int, Mapping[str, Any]]:
     """How far events have come at the output where most is left to do, by event id, for the templates.
 
     Where the workspace has several outputs, `at_each` tells of each one. Whose MPID is known and whose
     messages are not there, or to come, is kept and not sent on; `kept_because` says why, where that can
     be told.
+
+    Args:
+        batch_ms: how long a batch waits for more.
     """
     event_ids = [event.id for event in events]
     messages = outbox.messages_of_events(connection, workspace_id, event_ids)
     gathered = gathered_events_of(connection, workspace_id, event_ids)
     outputs = list_outputs(connection, workspace_id)
+    times = _Times(now_ms, batch_ms)
     return {
         event.id: _delivery_of(
-            event, messages.get(event.id, []), gathered.get(event.id, []), outputs
+            event, messages.get(event.id, []), gathered.get(event.id, []), outputs, times
         )
         for event in events
     }
@@ -52,6 +67,7 @@ def _delivery_of(
     messages: Sequence[MessageState],
     gathered: Sequence[Gathered],
     outputs: Sequence[Output],
+    times: _Times,
 ) -> Mapping[str, Any]:
     if event.mpid is None:
         return {**_NOWHERE, "state": "unattributed"}
@@ -66,33 +82,35 @@ def _delivery_of(
         "sequence": messages[0].sequence if messages else None,
         "state": _state(most_left),
         "output": output and output.name,
-        "at_each": _at_each(event, left, outputs) if len(outputs) > 1 else [],
-        **_told(most_left, output),
+        "at_each": _at_each(event, left, outputs, times) if len(outputs) > 1 else [],
+        **_told(most_left, output, times),
     }
 
 
-def _told(at: MessageState | Gathered, output: Output | None) -> dict[str, Any]:
+def _told(at: MessageState | Gathered, output: Output | None, times: _Times) -> dict[str, Any]:
     """What there is to tell of where an event has come to."""
     if isinstance(at, Gathered):
-        return {"gathered": _gathered(at)}
+        return {"gathered": _gathered(at, times)}
     return {
         "attempts": at.attempts,
         "last_status": at.last_status,
         "last_error": at.last_error,
-        "next_try": next_try_of(at, output, parts().clock()),
+        "next_try": next_try_of(at, output, times.now_ms),
     }
 
 
-def _gathered(at: Gathered) -> dict[str, Any]:
+def _gathered(at: Gathered, times: _Times) -> dict[str, Any]:
     """What a gathered event waits for, and until when, where that is known."""
-    batch_ms = parts().settings.webhook_batch_seconds * 1_000
-    until_ms = at.since_ms + batch_ms if at.waits_for == "time" else None
-    is_due = until_ms is not None and until_ms <= parts().clock()
+    until_ms = at.since_ms + times.batch_ms if at.waits_for == "time" else None
+    is_due = until_ms is not None and until_ms <= times.now_ms
     return {"waits_for": "nothing" if is_due else at.waits_for, "until_ms": until_ms}
 
 
 def _at_each(
-    event: LoggedEvent, left: Sequence[MessageState | Gathered], outputs: Sequence[Output]
+    event: LoggedEvent,
+    left: Sequence[MessageState | Gathered],
+    outputs: Sequence[Output],
+    times: _Times,
 ) -> list[dict[str, Any]]:
     """The outputs in the order of their making; one that was not given the event has no state."""
     at = {each.output_id: each for each in left}
@@ -100,15 +118,15 @@ def _at_each(
         {
             "output": output.name,
             "state": _state(at[output.id]) if output.id in at else None,
-            "gathered": _gathered_at(at.get(output.id)),
+            "gathered": _gathered_at(at.get(output.id), times),
             "came_later": output.created_at_ms > event.logged_at_ms,
         }
         for output in outputs
     ]
 
 
-def _gathered_at(at: MessageState | Gathered | None) -> dict[str, Any] | None:
-    return _gathered(at) if isinstance(at, Gathered) else None
+def _gathered_at(at: MessageState | Gathered | None, times: _Times) -> dict[str, Any] | None:
+    return _gathered(at, times) if isinstance(at, Gathered) else None
 
 
 def _stage(at: MessageState | Gathered) -> str:

@@ -1,4 +1,4 @@
-"""Not a page: when a message that waits is tried next, for the pages that show one."""
+"""When a message that waits is tried next."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Not a page: whom each identity of a profile leads to now, if a client gives nothing else.
+"""Whom each identity of a profile leads to now, if a client gives nothing else.
 
 Several profiles may hold the same device; a call returns one of them, and the others are in its shadow.
 """
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from higgs_shop.idsync_service import Resolver
 from higgs_shop.idsync_service.directory import Listed
-from higgs_shop.pages.short import short_mpid
+from higgs_shop.showing.short import short_mpid
 from higgs_shop.workspaces import Workspace
 
 _MOST_ASKED: Final = 10

@@ -2,7 +2,7 @@
 
 import pytest
 
-from higgs_shop.pages.steps import step_view
+from higgs_shop.showing import step_view
 
 
 def linked(text: str, *mpids: int) -> list[str]:

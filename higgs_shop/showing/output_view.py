@@ -1,41 +1,30 @@
-"""Not a page: how an output stands, in the words of the pages that show one.
+"""How an output stands, in the words of the pages that show one.
 
 It says what is stored: whether it takes events, whether it sends, how much waits, and how the newest
 attempts went.
 """
 
-from typing import Any, Final
+from typing import Any
 
-from flask import abort
 from sqlalchemy import Connection
 
 from higgs_shop import outbox
 from higgs_shop.background import forwarders
 from higgs_shop.outbox import MOST_COUNTED, Counts, NewestAttempt
-from higgs_shop.outputs import MAIN_OUTPUT, Output, find_output
-from higgs_shop.pages.looked_into import workspace_or_404
-from higgs_shop.pages.output_standing import standing_of
-from higgs_shop.pages.parts import parts
-from higgs_shop.pages.short import sentence, short_mpid
+from higgs_shop.outputs import MAIN_OUTPUT, Output
+from higgs_shop.showing.output_standing import standing_of
+from higgs_shop.showing.short import sentence, short_mpid
 from higgs_shop.tracker import count_gathered, why_no_test_event
 
-NO_SUCH_CONNECTION: Final = (
-    "There is no such connection in this workspace; perhaps somebody has removed it. The page "
-    "Connections lists those that there are."
-)
 
+def output_view(
+    connection: Connection, output: Output, *, inbox_address: str, now_ms: int
+) -> dict[str, Any]:
+    """An output's state, backlog and newest attempts, for the templates.
 
-def output_or_404(connection: Connection, name: str) -> Output:
-    """The output of this name in the workspace that is looked into."""
-    output = find_output(connection, workspace_or_404(connection).id, name)
-    if output is None:
-        abort(404, NO_SUCH_CONNECTION)
-    return output
-
-
-def output_view(connection: Connection, output: Output) -> dict[str, Any]:
-    """An output's state, backlog and newest attempts, for the templates."""
-    now_ms = parts().clock()
+    Args:
+        inbox_address: the store's own inbox, where an output without a URL posts.
+    """
     is_silent = not forwarders(connection, now_ms)
     standing = standing_of(connection, output, is_silent=is_silent, now_ms=now_ms)
     no_test = why_no_test_event(output)
@@ -43,14 +32,14 @@ def output_view(connection: Connection, output: Output) -> dict[str, Any]:
         "name": output.name,
         "is_main": output.name == MAIN_OUTPUT,
         "is_active": output.settings.is_active,
-        "posts_to": output.settings.url or parts().inbox_address,
-        "posts_to_own_inbox": output.settings.url in {"", parts().inbox_address},
+        "posts_to": output.settings.url or inbox_address,
+        "posts_to_own_inbox": output.settings.url in {"", inbox_address},
         "state": standing.state,
         "pause_reason": output.pause_reason,
         "paused_at_ms": output.paused_at_ms,
         "is_full": output.is_full,
         "is_silent": is_silent,
-        "can_try_now": can_try_now(connection, output),
+        "can_try_now": can_try_now(connection, output, now_ms=now_ms),
         "no_test_because": None if no_test is None else sentence(no_test.reason),
         "is_failing": standing.is_failing,
         "is_sending": standing.tries.is_sending,
@@ -63,10 +52,12 @@ def output_view(connection: Connection, output: Output) -> dict[str, Any]:
     }
 
 
-def can_try_now(connection: Connection, output: Output, mpid: int | None = None) -> bool:
+def can_try_now(
+    connection: Connection, output: Output, *, mpid: int | None = None, now_ms: int
+) -> bool:
     """Whether something of an output, or of one person there, waits for nothing but its next retry."""
     return output.state == "running" and outbox.waits_for_retry(
-        connection, output, mpid=mpid, now_ms=parts().clock()
+        connection, output, mpid=mpid, now_ms=now_ms
     )
 
 

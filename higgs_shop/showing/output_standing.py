@@ -1,4 +1,4 @@
-"""Not a page: how an output stands, in one word that the pages and `/readyz` agree on."""
+"""How an output stands, in one word that the pages and `/readyz` agree on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
