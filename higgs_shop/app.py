@@ -9,12 +9,11 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from higgs_shop.pages import (
-    BLUEPRINTS,
+from higgs_shop import endpoints, pages
+from higgs_shop.asking import (
     VisitSessionInterface,
     add_error_pages,
     add_gate,
-    add_page_context,
     keep_parts,
     load_signed_in,
 )
@@ -65,11 +64,11 @@ def create_app(settings: Settings | None = None, *, wired: Parts | None = None) 
     add_gate(app)
     csrf = CSRFProtect(app)
     _add_login(app)
-    for blueprint in BLUEPRINTS:
+    for blueprint in (*pages.BLUEPRINTS, *endpoints.BLUEPRINTS):
         app.register_blueprint(blueprint)
-    csrf.exempt(app.blueprints["inbox_receiver"])
-    csrf.exempt(app.blueprints["inbox_api"])  # which looks at where a call comes from
-    add_page_context(app)
+    for blueprint in endpoints.FOR_ANY_SITE:
+        csrf.exempt(blueprint)
+    pages.add_page_context(app)
     add_error_pages(app)
     _mount(app, wired)
     return app

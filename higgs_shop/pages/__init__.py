@@ -1,8 +1,7 @@
 """What visitors see: one module a page, each reads, tracks and renders. Begin with `landing`.
 
-Not pages, but what they stand on: `current_visitor` (who asks), `forms` (what is read from them),
-`page_context` (what every page shows), `observers` (who may look behind the scenes), `gate` (what is
-refused before any page is asked), `error_pages`.
+`forms` and `connection_forms` say what is read from people, `page_context` what every page shows. Who asks
+is known before a page is reached (`asking`); how things stand is put into words beside them (`showing`).
 """
 
 from higgs_shop.pages import (
@@ -13,15 +12,11 @@ from higgs_shop.pages import (
     connection_changes,
     connections,
     deliveries,
-    health,
     inbox,
-    inbox_api,
     inbox_changes,
-    inbox_receiver,
     intake,
     landing,
     navigation,
-    openapi,
     operator,
     order,
     privacy,
@@ -32,22 +27,9 @@ from higgs_shop.pages import (
     workspaces,
     x_ray,
 )
-from higgs_shop.pages.current_visitor import load_signed_in
-from higgs_shop.pages.error_pages import add_error_pages
-from higgs_shop.pages.gate import add_gate
 from higgs_shop.pages.page_context import add_page_context
-from higgs_shop.pages.parts import keep_parts
-from higgs_shop.pages.visit_session import VisitSessionInterface
 
-__all__ = [
-    "BLUEPRINTS",
-    "VisitSessionInterface",
-    "add_error_pages",
-    "add_gate",
-    "add_page_context",
-    "keep_parts",
-    "load_signed_in",
-]
+__all__ = ["BLUEPRINTS", "add_page_context"]
 
 BLUEPRINTS = (
     landing.bp,
@@ -62,8 +44,6 @@ BLUEPRINTS = (
     x_ray.bp,
     inbox.bp,
     inbox_changes.bp,
-    inbox_api.bp,
-    inbox_receiver.bp,
     profiles.bp,
     connections.bp,
     connection_changes.bp,
@@ -73,7 +53,5 @@ BLUEPRINTS = (
     intake.bp,
     workspaces.bp,
     operator.bp,
-    health.bp,
-    openapi.bp,
 )
 """Every page of the store, for the application to register."""

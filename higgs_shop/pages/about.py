@@ -2,7 +2,7 @@
 
 from flask import Blueprint, render_template
 
-from higgs_shop.pages.current_visitor import stepping, visited
+from higgs_shop.asking.current_visitor import stepping, visited
 
 bp = visited(Blueprint("about", __name__))
 

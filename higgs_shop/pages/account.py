@@ -10,11 +10,11 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 
-from higgs_shop.pages import current_visitor
-from higgs_shop.pages.current_visitor import settle, stepping, submitting, visited
+from higgs_shop.asking import current_visitor
+from higgs_shop.asking.current_visitor import settle, stepping, submitting, visited
+from higgs_shop.asking.parts import parts
+from higgs_shop.asking.safe_next import safe_next
 from higgs_shop.pages.forms import BareForm, ProfileForm, SignInForm, SignUpForm
-from higgs_shop.pages.parts import parts
-from higgs_shop.pages.safe_next import safe_next
 from higgs_shop.shop import Customer, EmailTaken, customers, orders
 
 bp = visited(Blueprint("account", __name__))

@@ -3,10 +3,10 @@
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from higgs_shop.pages import current_visitor
-from higgs_shop.pages.current_visitor import stepping, submitting, visited
+from higgs_shop.asking import current_visitor
+from higgs_shop.asking.current_visitor import stepping, submitting, visited
+from higgs_shop.asking.parts import parts
 from higgs_shop.pages.forms import BareForm, QuantityForm, add_to_cart_form
-from higgs_shop.pages.parts import parts
 from higgs_shop.pages.product import render_product
 from higgs_shop.pages.tracked import tracked
 from higgs_shop.shop import CartLine, QuantityChange, carts

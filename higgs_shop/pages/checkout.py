@@ -7,8 +7,9 @@ from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
-from higgs_shop.pages import current_visitor
-from higgs_shop.pages.current_visitor import stepping, submitting, visited
+from higgs_shop.asking import current_visitor
+from higgs_shop.asking.current_visitor import stepping, submitting, visited
+from higgs_shop.asking.parts import parts
 from higgs_shop.pages.forms import (
     DEMO_CARD,
     DEMO_CVC,
@@ -18,7 +19,6 @@ from higgs_shop.pages.forms import (
     PaymentForm,
     ShippingForm,
 )
-from higgs_shop.pages.parts import parts
 from higgs_shop.pages.tracked import amounts, tracked_lines
 from higgs_shop.shop import Checkout, CheckoutClosed, EmptyCart, carts, checkouts, orders
 from higgs_shop.visitors import Step

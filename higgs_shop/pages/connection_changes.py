@@ -8,6 +8,11 @@ from typing import Any, Final
 from flask import Blueprint, abort, flash, redirect, render_template, session
 from werkzeug.wrappers import Response
 
+from higgs_shop.asking.asked_connection import NO_SUCH_CONNECTION, connection_view, output_or_404
+from higgs_shop.asking.current_visitor import submitting_untracked
+from higgs_shop.asking.looked_into import choice_of, url_within, workspace_or_404
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.outputs import (
     MAIN_OUTPUT,
     NoSuchOutput,
@@ -25,7 +30,6 @@ from higgs_shop.outputs import (
     with_another_secret,
     without_secret,
 )
-from higgs_shop.pages.asked_connection import NO_SUCH_CONNECTION, connection_view, output_or_404
 from higgs_shop.pages.connection_forms import (
     KnownSecretForm,
     NewOutputForm,
@@ -38,11 +42,7 @@ from higgs_shop.pages.connections import (
     render_one,
     settings_form,
 )
-from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.forms import BareForm
-from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 
 bp = Blueprint("connection_changes", __name__)
 bp.before_request(observers_only)

@@ -9,6 +9,10 @@ from flask import Blueprint, render_template, request, session
 from sqlalchemy import Connection
 
 from higgs_shop import outbox
+from higgs_shop.asking.asked_connection import connection_view, output_or_404
+from higgs_shop.asking.looked_into import choice_of, workspace_or_404
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.outputs import (
     MOST_SECRETS,
     Output,
@@ -16,11 +20,7 @@ from higgs_shop.outputs import (
     fingerprint,
     list_outputs,
 )
-from higgs_shop.pages.asked_connection import connection_view, output_or_404
 from higgs_shop.pages.connection_forms import NewOutputForm, OutputForm, SecretForm
-from higgs_shop.pages.looked_into import choice_of, workspace_or_404
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.pages.replays import replay_view
 from higgs_shop.pages.trials import trial_view
 from higgs_shop.settings import variable

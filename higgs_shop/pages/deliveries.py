@@ -10,13 +10,13 @@ from typing import Any, Final, get_args
 from flask import Blueprint, abort, render_template, request, session
 
 from higgs_shop import outbox
+from higgs_shop.asking.asked_connection import output_or_404
+from higgs_shop.asking.looked_into import choice_of, url_within, workspace_or_404
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.outbox import ListedAttempt, ListedMessage, State
 from higgs_shop.outputs import Output
-from higgs_shop.pages.asked_connection import output_or_404
-from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.showing import can_try_now, counts_view, next_try_of, short_mpid
 from higgs_shop.tracker import TEST_EVENT, TEST_MPID
 

@@ -29,10 +29,9 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 from higgs_shop.idsync_service import STRATEGIES
 from higgs_shop.inbox import MOST_NAME_CHARACTERS
 from higgs_shop.mistakes import Mistake
-from higgs_shop.pages.inbox_signing import secret_complaint
 from higgs_shop.shop import Product
 from higgs_shop.shop.customers import DEMO_PASSWORD, password_matches
-from higgs_shop.showing import sentence
+from higgs_shop.showing import secret_complaint, sentence
 
 DEMO_CARD: Final = "4242 4242 4242 4242"
 DEMO_EXPIRY: Final = "12 / 34"

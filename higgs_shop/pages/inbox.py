@@ -8,10 +8,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from flask import Blueprint, abort, render_template, request, session, url_for
+from flask import Blueprint, render_template, request, session, url_for
 from sqlalchemy import Connection
 
 from higgs_shop import outbox
+from higgs_shop.asking.asked_inbox import (
+    OWN,
+    address_of,
+    curl_of,
+    name_of,
+    request_or_404,
+    session_or_404,
+)
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.inbox import (
     MOST_SEARCHED_BYTES,
@@ -19,32 +29,19 @@ from higgs_shop.inbox import (
     InboxSession,
     Wanted,
     answer_words,
-    as_curl,
     count_requests,
     dial_words,
     event_types,
-    find_session,
-    get_request,
     list_requests,
     list_sessions,
 )
 from higgs_shop.outputs import list_outputs
 from higgs_shop.pages.forms import DialForm, InboxSessionForm, SigningSecretForm
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.showing import counts_view, presets_of, short_mpid
 
 bp = Blueprint("inbox", __name__)
 bp.before_request(observers_only)
 
-OWN: Final = "default"
-"""Stands for the token of the store's own inbox in addresses of pages."""
-
-NO_SUCH_INBOX: Final = (
-    "There is no such inbox; perhaps somebody has removed it. The page Inboxes lists those that there "
-    "are."
-)
-NO_SUCH_REQUEST: Final = "There is no such request in this inbox; perhaps it was removed."
 NUMBER: Final = "int(max=9007199254740991)"
 SIGNATURES: Final = ("valid", "invalid", "missing", "unchecked")
 
@@ -124,59 +121,11 @@ def render_sessions(form: InboxSessionForm) -> str:
     )
 
 
-def session_or_404(name: str) -> InboxSession:
-    """The inbox that an address of a page names."""
-    with parts().database.read() as connection:
-        found = find_session(
-            connection,
-            parts().workspace_id,
-            token_of(name),
-            own_token=parts().secrets.inbox_token,
-        )
-    if found is None:
-        abort(404, NO_SUCH_INBOX)
-    return found
-
-
-def request_or_404(shown: InboxSession, number: int) -> InboxRequest:
-    """One of its requests."""
-    with parts().database.read() as connection:
-        found = get_request(connection, shown.workspace_id, shown.token, number)
-    if found is None:
-        abort(404, NO_SUCH_REQUEST)
-    return found
-
-
-def token_of(name: str) -> str:
-    """The token that stands in an address of a page, or is meant there."""
-    return parts().secrets.inbox_token if name == OWN else name
-
-
-def name_of(token: str) -> str:
-    """What stands in addresses of pages for a token."""
-    return OWN if token == parts().secrets.inbox_token else token
-
-
 def title_of(shown: InboxSession) -> str:
     """What people call an inbox."""
     if name_of(shown.token) == OWN:
         return "The store's own"
     return shown.name or f"Inbox {shown.token[:6]}"
-
-
-def address_of(token: str) -> str:
-    """Where to post."""
-    return f"{parts().inbox_address.rpartition('/')[0]}/{token}"
-
-
-def curl_of(kept: InboxRequest) -> str:
-    """The command that sends a request again."""
-    certificate = parts().certificate
-    return as_curl(
-        kept,
-        parts().inbox_address.partition("/inbox/")[0],
-        certificate=str(certificate.file) if certificate else None,
-    )
 
 
 def _view(shown: InboxSession) -> dict[str, Any]:

@@ -7,6 +7,17 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
+from higgs_shop.asking.asked_inbox import (
+    NO_SUCH_INBOX,
+    NO_SUCH_REQUEST,
+    name_of,
+    request_or_404,
+    session_or_404,
+    token_of,
+)
+from higgs_shop.asking.current_visitor import submitting_untracked
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.inbox import (
     PRESETS,
     Dial,
@@ -25,7 +36,6 @@ from higgs_shop.inbox import (
 )
 from higgs_shop.inbox import change_secret as check_with
 from higgs_shop.mistakes import mistakes_in
-from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.forms import (
     BareForm,
     DialForm,
@@ -33,20 +43,7 @@ from higgs_shop.pages.forms import (
     PresetForm,
     SigningSecretForm,
 )
-from higgs_shop.pages.inbox import (
-    NO_SUCH_INBOX,
-    NO_SUCH_REQUEST,
-    NUMBER,
-    name_of,
-    render_inbox,
-    render_sessions,
-    request_or_404,
-    session_or_404,
-    title_of,
-    token_of,
-)
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
+from higgs_shop.pages.inbox import NUMBER, render_inbox, render_sessions, title_of
 
 bp = Blueprint("inbox_changes", __name__)
 bp.before_request(observers_only)

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from flask import Blueprint, render_template, request
 
+from higgs_shop.asking.looked_into import choice_of, url_within, workspace_or_404
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.intake import Quarantined, newest
-from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 
 bp = Blueprint("intake", __name__)
 bp.before_request(observers_only)

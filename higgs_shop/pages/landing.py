@@ -3,10 +3,10 @@
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from higgs_shop.pages import current_visitor
-from higgs_shop.pages.current_visitor import stepping, submitting, visited
+from higgs_shop.asking import current_visitor
+from higgs_shop.asking.current_visitor import stepping, submitting, visited
+from higgs_shop.asking.parts import parts
 from higgs_shop.pages.forms import BareForm
-from higgs_shop.pages.parts import parts
 from higgs_shop.pages.tracked import tracked
 from higgs_shop.visitors import mark_welcomed
 

@@ -11,7 +11,7 @@ from typing import Final
 from flask import Blueprint, abort, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from higgs_shop.pages.current_visitor import stepping, visited
+from higgs_shop.asking.current_visitor import stepping, visited
 
 bp = visited(Blueprint("navigation", __name__))
 

@@ -3,9 +3,9 @@
 from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
+from higgs_shop.asking.observers import has_operator_token, is_operator_token, remember_observer
+from higgs_shop.asking.safe_next import safe_next
 from higgs_shop.pages.forms import OperatorForm
-from higgs_shop.pages.observers import has_operator_token, is_operator_token, remember_observer
-from higgs_shop.pages.safe_next import safe_next
 
 bp = Blueprint("operator", __name__)
 

@@ -2,9 +2,9 @@
 
 from flask import Blueprint, abort, render_template
 
-from higgs_shop.pages import current_visitor
-from higgs_shop.pages.current_visitor import stepping, visited
-from higgs_shop.pages.parts import parts
+from higgs_shop.asking import current_visitor
+from higgs_shop.asking.current_visitor import stepping, visited
+from higgs_shop.asking.parts import parts
 from higgs_shop.shop import orders
 
 bp = visited(Blueprint("order", __name__))

@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import Flask, g, has_request_context
 
-from higgs_shop.pages import current_visitor
-from higgs_shop.pages.current_visitor import form_token
+from higgs_shop.asking import current_visitor
+from higgs_shop.asking.current_visitor import form_token
+from higgs_shop.asking.observers import may_observe
+from higgs_shop.asking.parts import parts
 from higgs_shop.pages.forms import is_first_wrong
 from higgs_shop.pages.navigation import nav_url
-from higgs_shop.pages.observers import may_observe
-from higgs_shop.pages.parts import parts
 from higgs_shop.pages.x_ray import x_ray_of
 from higgs_shop.shop import format_cents
 from higgs_shop.showing import ago, iso, pretty_json, short_mpid, utc

@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from higgs_shop.pages import current_visitor
-from higgs_shop.pages.current_visitor import settle, stepping, submitting, visited
+from higgs_shop.asking import current_visitor
+from higgs_shop.asking.current_visitor import settle, stepping, submitting, visited
+from higgs_shop.asking.parts import parts
 from higgs_shop.pages.forms import BareForm
-from higgs_shop.pages.parts import parts
 
 bp = visited(Blueprint("privacy", __name__))
 

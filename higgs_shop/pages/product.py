@@ -2,9 +2,9 @@
 
 from flask import Blueprint, abort, render_template
 
-from higgs_shop.pages.current_visitor import stepping, visited
+from higgs_shop.asking.current_visitor import stepping, visited
+from higgs_shop.asking.parts import parts
 from higgs_shop.pages.forms import AddToCartForm, add_to_cart_form
-from higgs_shop.pages.parts import parts
 from higgs_shop.pages.tracked import tracked
 from higgs_shop.shop import Product
 

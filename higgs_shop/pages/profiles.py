@@ -12,13 +12,13 @@ from typing import Any, Final, get_args
 from flask import Blueprint, abort, render_template, request
 from sqlalchemy import Connection
 
+from higgs_shop.asking.looked_into import choice_of, url_within, workspace_or_404
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.idsync_service import directory, lineage, parse_mpid
 from higgs_shop.idsync_service.directory import Kind, Listed, Place
 from higgs_shop.idsync_service.former import FormerIdentity
 from higgs_shop.idsync_service.lineage import Link
-from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.pages.what_if import WhatIf, what_if
 from higgs_shop.pages.what_if_modify import WhatIfModify, what_if_modify
 from higgs_shop.showing import Timeline, deliveries_of, identities_of, short_mpid, timeline_of

@@ -7,14 +7,14 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from higgs_shop import outbox
+from higgs_shop.asking.asked_connection import NO_SUCH_CONNECTION, connection_view, output_or_404
+from higgs_shop.asking.current_visitor import submitting_untracked
+from higgs_shop.asking.looked_into import choice_of, url_within, workspace_or_404
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.outbox import MOST_COUNTED, Replay, ReplayChoice
 from higgs_shop.outputs import NoSuchOutput, Output
-from higgs_shop.pages.asked_connection import NO_SUCH_CONNECTION, connection_view, output_or_404
 from higgs_shop.pages.connection_forms import ReplayForm
-from higgs_shop.pages.current_visitor import submitting_untracked
-from higgs_shop.pages.looked_into import choice_of, url_within, workspace_or_404
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.showing import counted, short_mpid
 
 bp = Blueprint("replays", __name__)

@@ -1,4 +1,4 @@
-"""Not a page: the shop's products as events carry them."""
+"""The shop's products as events carry them."""
 
 from collections.abc import Iterable
 

@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response
 
 from higgs_shop import outbox
+from higgs_shop.asking.asked_connection import NO_SUCH_CONNECTION, output_or_404
+from higgs_shop.asking.current_visitor import submitting_untracked
+from higgs_shop.asking.looked_into import url_within
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.outputs import NoSuchOutput, Output, OutputRefused
-from higgs_shop.pages.asked_connection import NO_SUCH_CONNECTION, output_or_404
-from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.forms import BareForm
-from higgs_shop.pages.looked_into import url_within
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.showing import next_try_of, sentence
 from higgs_shop.tracker import TEST_MPID, send_test_event
 

@@ -1,4 +1,4 @@
-"""Not a page: the question "what would happen if…?", read from an address, and its answer.
+"""The form "what would happen if…?" of the profiles' pages: a question, read from an address, and its answer.
 
 It is a query like a search: nothing changes, so that the address can be kept and passed on. What was
 typed is checked by the model that the HTTP API reads requests with.

@@ -1,4 +1,4 @@
-"""Not a page: the question "what would happen if a client changed this identity?", and its answer.
+"""The form "what would happen if a client changed this identity?" of a profile's page, and its answer.
 
 Like `what_if`, a query that changes nothing; it has a form of its own, since a modify is about one
 profile, and names an old value and a new one.

@@ -10,12 +10,13 @@ from typing import Any, Final
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
+from higgs_shop.asking.current_visitor import submitting_untracked
+from higgs_shop.asking.looked_into import NO_SUCH_WORKSPACE
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.idsync_service import STRATEGIES
 from higgs_shop.outputs import ensure_main_output
-from higgs_shop.pages.current_visitor import submitting_untracked
 from higgs_shop.pages.forms import BareForm, NewWorkspaceForm, WorkspaceForm
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.settings import variable
 from higgs_shop.workspaces import (
     MOST_COUNTED,
@@ -36,10 +37,6 @@ from higgs_shop.workspaces import (
 bp = Blueprint("workspaces", __name__)
 bp.before_request(observers_only)
 
-NO_SUCH_WORKSPACE: Final = (
-    "There is no such workspace; perhaps somebody has removed it. The page Workspaces lists those "
-    "that there are."
-)
 _OF_THE_ENVIRONMENT: Final = (
     "The default workspace takes its settings from the environment, and stays for as long as the "
     "store does."

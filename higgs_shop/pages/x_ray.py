@@ -13,9 +13,9 @@ from typing import Any, Final
 from flask import Blueprint, render_template, request
 from sqlalchemy import Connection, bindparam, select
 
-from higgs_shop.pages import current_visitor
-from higgs_shop.pages.observers import observers_only
-from higgs_shop.pages.parts import parts
+from higgs_shop.asking import current_visitor
+from higgs_shop.asking.observers import observers_only
+from higgs_shop.asking.parts import parts
 from higgs_shop.showing import deliveries_of, short_mpid
 from higgs_shop.tables import device_users, identity_decisions, sessions
 from higgs_shop.tracker import LoggedEvent, attributes_of, events_of_visit

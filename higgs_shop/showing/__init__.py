@@ -11,6 +11,7 @@ from higgs_shop.showing.next_try import next_try_of
 from higgs_shop.showing.output_standing import OutputStanding, standing_of
 from higgs_shop.showing.output_view import can_try_now, counted, counts_view, output_view
 from higgs_shop.showing.short import ago, iso, pretty_json, sentence, short_mpid, span, utc
+from higgs_shop.showing.signing_secret import secret_complaint
 from higgs_shop.showing.steps import step_view
 from higgs_shop.showing.timeline import Timeline, timeline_of
 
@@ -28,6 +29,7 @@ __all__ = [
     "output_view",
     "presets_of",
     "pretty_json",
+    "secret_complaint",
     "sentence",
     "short_mpid",
     "span",

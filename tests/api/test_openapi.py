@@ -16,8 +16,8 @@ from werkzeug.test import TestResponse
 
 from higgs_shop.apis.openapi import document
 from higgs_shop.database import DatabaseBusy
-from higgs_shop.pages.inbox_description import INBOX_API, INBOX_MOUNT
-from higgs_shop.pages.openapi import EVERY_API
+from higgs_shop.endpoints.inbox_description import INBOX_API, INBOX_MOUNT
+from higgs_shop.endpoints.openapi import EVERY_API
 from higgs_shop.version import __version__
 from higgs_shop.webhook_output import sign
 from higgs_shop.wiring import APIS

@@ -1,4 +1,4 @@
-"""Not pages of the shop: what people get when something is refused or broken, and what to do then."""
+"""What people get when something is refused or broken, and what to do then."""
 
 import logging
 from http import HTTPStatus
@@ -21,9 +21,9 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response as AnyResponse
 
 from higgs_shop.apis.errors import error_body
+from higgs_shop.asking.parts import parts
+from higgs_shop.asking.visit_session import VisitSession
 from higgs_shop.database import DatabaseBusy, DatabaseError
-from higgs_shop.pages.parts import parts
-from higgs_shop.pages.visit_session import VisitSession
 from higgs_shop.visitors import FormChanged, SubmissionError
 
 _MESSAGES: Final = {

@@ -1,12 +1,12 @@
-"""Not a page: what an inbox checks signatures with. The store's own has the store's secret."""
+"""What an inbox checks signatures with. The store's own has the store's secret."""
 
 import functools
 from collections.abc import Mapping
 from typing import Final
 
+from higgs_shop.asking.parts import parts
 from higgs_shop.inbox import InboxSession, Verify, unchecked
-from higgs_shop.pages.parts import parts
-from higgs_shop.webhook_output import BadSecret, sign, verify
+from higgs_shop.webhook_output import verify
 
 _MOST_NAMED: Final = 3
 
@@ -29,12 +29,3 @@ def sender_of(token: str, headers: Mapping[str, str], body: bytes) -> str | None
         return None
     signers = parts().signers(headers, body, parts().clock())
     return " or ".join(signers) if 0 < len(signers) <= _MOST_NAMED else None
-
-
-def secret_complaint(secret: str) -> str | None:
-    """What is wrong with a signing secret, as the sentence of an error; None when nothing is."""
-    try:
-        sign([secret], webhook_id="", timestamp_seconds=0, body=b"")
-    except BadSecret as error:
-        return str(error)
-    return None

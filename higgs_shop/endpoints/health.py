@@ -5,10 +5,10 @@ from typing import Any
 from flask import Blueprint
 
 from higgs_shop import outbox
+from higgs_shop.asking.parts import parts
 from higgs_shop.background import forwarders
 from higgs_shop.database import DatabaseError
 from higgs_shop.outputs import Output, list_outputs
-from higgs_shop.pages.parts import parts
 from higgs_shop.showing import OutputStanding, standing_of
 from higgs_shop.version import __version__
 

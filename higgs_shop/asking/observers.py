@@ -1,4 +1,4 @@
-"""Not a page: who may look at what the store observes.
+"""Who may look at what the store observes.
 
 With an operator token set, whoever knows it. Without one, in development only, whoever sits at this
 very machine: the socket's peer and the Host are loopback, and no proxy has passed the request on.
@@ -15,7 +15,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 from werkzeug.wrappers import Response
 
-from higgs_shop.pages.parts import parts
+from higgs_shop.asking.parts import parts
 
 COOKIE: Final = "higgs_operator"
 _HOURS: Final = 12

@@ -1,4 +1,4 @@
-"""Not a page: the workspace that an observing page looks into, the shop's unless `?workspace=` names another.
+"""The workspace that an observing page looks into, the shop's unless `?workspace=` names another.
 
 It stays in every link and form of the page.
 """
@@ -8,10 +8,13 @@ from typing import Any, Final
 from flask import abort, request, url_for
 from sqlalchemy import Connection
 
-from higgs_shop.pages.parts import parts
-from higgs_shop.pages.workspaces import NO_SUCH_WORKSPACE
+from higgs_shop.asking.parts import parts
 from higgs_shop.workspaces import Workspace, find_workspace, workspace_names
 
+NO_SUCH_WORKSPACE: Final = (
+    "There is no such workspace; perhaps somebody has removed it. The page Workspaces lists those "
+    "that there are."
+)
 _MOST_CHOICES: Final = 200
 
 

@@ -1,4 +1,4 @@
-"""Not a page: the inbox, its addresses and its JSON API, as OpenAPI describes them. The routes themselves
+"""The inbox, its addresses and its JSON API, as OpenAPI describes them. The routes themselves
 are in `inbox_receiver` and `inbox_api`.
 
 Nothing is built from the models of answers here: they describe, and the tests hold real answers against
@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from higgs_shop.apis.answers import refusal, too_large
 from higgs_shop.apis.openapi import Answer, Api, Content, Operation, Parameter
+from higgs_shop.endpoints.inbox_json import MOST_ID, Filters, Page, WantedSession
+from higgs_shop.endpoints.inbox_receiver import MOST_KIBIBYTES
 from higgs_shop.inbox import MOST_KEPT, Dial
-from higgs_shop.pages.inbox_json import MOST_ID, Filters, Page, WantedSession
-from higgs_shop.pages.inbox_receiver import MOST_KIBIBYTES
 
 INBOX_MOUNT: Final = "/inbox"
 

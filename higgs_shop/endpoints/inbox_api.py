@@ -1,4 +1,4 @@
-"""Not a page: the inbox for test suites, as JSON under /inbox/v1, for whoever may look at the page.
+"""The inbox for test suites, as JSON under /inbox/v1, for whoever may look at the page.
 
 It takes no form tokens. Cookies are not enough to change something from another site all the same: a
 browser says where a call comes from (Origin, Sec-Fetch-Site), and asks first before it sends JSON, PUT
@@ -14,6 +14,18 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import HTTPException
 
 from higgs_shop.apis.errors import error_body
+from higgs_shop.asking.asked_inbox import curl_of, session_or_404, token_of
+from higgs_shop.asking.observers import observing_callers_only
+from higgs_shop.asking.parts import parts
+from higgs_shop.endpoints.inbox_json import (
+    MOST_ID,
+    Filters,
+    Page,
+    WantedSession,
+    faults,
+    request_json,
+    session_json,
+)
 from higgs_shop.inbox import (
     Dial,
     InboxError,
@@ -31,18 +43,6 @@ from higgs_shop.inbox import (
     remove_session,
     turn_dial,
 )
-from higgs_shop.pages.inbox import curl_of, session_or_404, token_of
-from higgs_shop.pages.inbox_json import (
-    MOST_ID,
-    Filters,
-    Page,
-    WantedSession,
-    faults,
-    request_json,
-    session_json,
-)
-from higgs_shop.pages.observers import observing_callers_only
-from higgs_shop.pages.parts import parts
 from higgs_shop.strict_json import BadJson, loads
 
 bp = Blueprint("inbox_api", __name__, url_prefix="/inbox/v1")

@@ -1,4 +1,4 @@
-"""Not a page: the OpenAPI document of every HTTP API of the store, for tools and other people's tests."""
+"""The OpenAPI document of every HTTP API of the store, for tools and other people's tests."""
 
 import functools
 import json
@@ -8,7 +8,7 @@ from typing import Final
 from flask import Blueprint, Response
 
 from higgs_shop.apis.openapi import Api, document
-from higgs_shop.pages.inbox_description import INBOX_API, INBOX_MOUNT
+from higgs_shop.endpoints.inbox_description import INBOX_API, INBOX_MOUNT
 from higgs_shop.version import __version__
 from higgs_shop.wiring import APIS
 

@@ -1,4 +1,4 @@
-"""The one typed way from a page to the parts of the store."""
+"""The one typed way from a page or an endpoint to the parts of the store."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""Not a page: the shapes of the inbox's JSON API. Times are ISO 8601, MPIDs decimal strings."""
+"""The shapes of the inbox's JSON API. Times are ISO 8601, MPIDs decimal strings."""
 
 import base64
 from collections.abc import Sequence
@@ -8,12 +8,11 @@ from typing import Any, Final, Literal, cast
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
+from higgs_shop.asking.asked_inbox import OWN, address_of, name_of
 from higgs_shop.inbox import MOST_NAME_CHARACTERS, Dial, InboxRequest, InboxSession, Wanted
 from higgs_shop.mistakes import explained
-from higgs_shop.pages.inbox import OWN, address_of, name_of
-from higgs_shop.pages.inbox_signing import secret_complaint
 from higgs_shop.setting_values import nearest, one_line
-from higgs_shop.showing import iso
+from higgs_shop.showing import iso, secret_complaint
 
 MOST_LISTED: Final = 100
 MOST_ID: Final = 2**53 - 1

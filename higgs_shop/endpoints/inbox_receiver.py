@@ -1,13 +1,13 @@
-"""Not a page: the webhook receiver, which keeps what is posted and then answers as it is told to."""
+"""The webhook receiver, which keeps what is posted and then answers as it is told to."""
 
 from typing import Final
 
 from flask import Blueprint, Response, abort, request
 
+from higgs_shop.asking.parts import parts
+from higgs_shop.endpoints.inbox_signing import check_of, sender_of
 from higgs_shop.hanging_up import NoAnswer
 from higgs_shop.inbox import Answer, NoSuchSession, claim_session, find_session, keep, take_answer
-from higgs_shop.pages.inbox_signing import check_of, sender_of
-from higgs_shop.pages.parts import parts
 
 bp = Blueprint("inbox_receiver", __name__)
 

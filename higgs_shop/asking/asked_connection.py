@@ -5,9 +5,9 @@ from typing import Any, Final
 from flask import abort
 from sqlalchemy import Connection
 
+from higgs_shop.asking.looked_into import workspace_or_404
+from higgs_shop.asking.parts import parts
 from higgs_shop.outputs import Output, find_output
-from higgs_shop.pages.looked_into import workspace_or_404
-from higgs_shop.pages.parts import parts
 from higgs_shop.showing import output_view
 
 NO_SUCH_CONNECTION: Final = (

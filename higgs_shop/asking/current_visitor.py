@@ -1,4 +1,4 @@
-"""Not a page: the visitor of the request at hand, for the pages to act for.
+"""The visitor of the request at hand, for the pages to act for.
 
 A page that somebody looks at does `with stepping() as step:` and logs what is seen; a form does
 `with submitting(...) as step:`, changes something and logs that, in one transaction.
@@ -15,8 +15,8 @@ from flask import Blueprint, g, request, session
 from flask_wtf import csrf
 from sqlalchemy import Connection
 
-from higgs_shop.pages.parts import parts
-from higgs_shop.pages.visit_session import VisitSession
+from higgs_shop.asking.parts import parts
+from higgs_shop.asking.visit_session import VisitSession
 from higgs_shop.shop import Cart, Customer, carts, checkouts, customers, orders
 from higgs_shop.visitors import Caller, Step, Submission, Visit
 

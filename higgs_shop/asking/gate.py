@@ -1,4 +1,4 @@
-"""Not a page: what is refused before any page is asked, and what every page's answer carries."""
+"""What is refused before any page or endpoint is asked, and what every page's answer carries."""
 
 from urllib.parse import urlsplit
 
@@ -6,9 +6,9 @@ from flask import Flask, Response, current_app, g, redirect, request, session
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response as AnyResponse
 
-from higgs_shop.pages.error_pages import plain_page
-from higgs_shop.pages.parts import parts
-from higgs_shop.pages.visit_session import VisitSession, VisitSessionInterface
+from higgs_shop.asking.error_pages import plain_page
+from higgs_shop.asking.parts import parts
+from higgs_shop.asking.visit_session import VisitSession, VisitSessionInterface
 from higgs_shop.security_headers import new_nonce, page_policy
 from higgs_shop.settings import variable
 
