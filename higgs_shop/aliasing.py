@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -76,12 +77,13 @@ class Aliasing:
                     workspace_id=alias.workspace_id,
                     output_id=output.id,
                     mpid=alias.destination_mpid,
-                    drafts=[outbox.Draft(None, lambda *_counters: _body(alias.request))],
+                    drafts=[outbox.Draft(None, partial(_body, alias.request))],
                     now_ms=now_ms,
                     dead_because=outbox.BACKLOG_IS_FULL if output.is_full else None,
                 )
 
 
-def _body(request: Any) -> bytes:
-    """The request as a client sends it: mParticle does not document another shape."""
-    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
+def _body(request: Any, sequence: int, _webhook_id: str) -> bytes:
+    """The request as a client sends it, mParticle documents no other shape; and its place in the order."""
+    numbered = {**request, "context": {"mpid_sequence": sequence}}
+    return json.dumps(numbered, ensure_ascii=False, separators=(",", ":")).encode()

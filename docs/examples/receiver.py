@@ -45,8 +45,8 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 def show(batch: dict) -> None:
-    """One line an event: whose, in which of their batches, and what it is."""
-    for event in batch["events"]:
+    """One line an event: whose, in which of their batches, and what it is. An alias request has none."""
+    for event in batch.get("events", []):
         data = event["data"]
         name = data.get("screen_name") or data.get("event_name")
         if "product_action" in data:

@@ -155,7 +155,7 @@ class TestTheWebhook:
         background(store)
         assert not [body for body in store.bodies() if "request_type" in body]
 
-    def test_then_it_gets_the_request_as_it_was_sent(self, open_store: OpenStore) -> None:
+    def test_then_it_gets_the_request_as_it_was_sent_with_its_place_in_the_order(self, open_store: OpenStore) -> None:
         store = open_store(identity_strategy="profile_link", webhook_alias_requests=True)
         visitor = store.browser()
         anonymous = mpid(visitor.get("/"))
@@ -167,8 +167,13 @@ class TestTheWebhook:
         assert body["data"]["destination_mpid"] == customer
         (message,) = [row for row in store.rows("messages") if row["event_id"] is None]
         assert str(message["mpid"]) == customer
-        others = [row for row in store.rows("messages") if row["mpid"] == message["mpid"]]
-        assert [row["sequence"] for row in others] == list(range(1, len(others) + 1))
+        of_customer = [
+            each
+            for each, row in zip(store.bodies(), store.rows("messages"), strict=True)
+            if row["mpid"] == message["mpid"]
+        ]
+        numbers = [each["context"]["mpid_sequence"] for each in of_customer]
+        assert numbers == list(range(1, len(of_customer) + 1))
 
 
 class TestLooking:
