@@ -7,10 +7,7 @@ import pytest
 from higgs_shop.database import Database
 from tests.reliability.faults.clock_steps import DAY_MS, HOUR_MS, step
 
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-
-@on_sqlite
 @pytest.mark.parametrize(
     "steps_ms",
     [
@@ -24,7 +21,6 @@ def test_nothing_is_stuck(database: Database, steps_ms: list[int], dice: random.
     assert outcome.is_sound, outcome
 
 
-@on_sqlite
 def test_the_order_is_kept_whatever_the_clock_says(database: Database, dice: random.Random) -> None:
     steps_ms = dice.choices([-HOUR_MS, DAY_MS, -DAY_MS], k=8)
     outcome = step(database, steps_ms=steps_ms, events_each=10, chance=dice)

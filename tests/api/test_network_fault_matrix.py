@@ -10,7 +10,6 @@ DEADLINE_SECONDS = 0.3
 DRIP_SECONDS = 0.02
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_nothing_is_lost_once_the_fault_is_gone(database: Database, fault: Fault) -> None:
     """All arrive, in order, the same however often; no sender has died, no impostor was told anything."""

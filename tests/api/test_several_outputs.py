@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from higgs_shop import outbox
+from higgs_shop.clock import system_clock
 from higgs_shop.database import Database
 from higgs_shop.outbox import MessageState
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.outputs import Output, find_output, resume_output
-from higgs_shop.webhook_output import GAP_HEADER, Sender
+from higgs_shop.webhook_output import GAP_HEADER, Forwarder, Sender
 from tests.api.conftest import FakeClock
 from tests.api.sending import ADA, BOB, a_sender, enqueue, sequences
 from tests.network_faults import Received, Receiver, Reply
@@ -76,6 +77,27 @@ def test_one_that_is_down_does_not_hold_up_the_other(
     deliver_all(sender)
     assert [each.state for each in states(database, sick)] == ["delivered"] * 2
     assert len(at(receiver, "/well")) == 3
+
+
+def test_one_that_never_answers_leaves_the_other_a_sender(
+    database: Database, http: OutgoingHttp, receiver: Receiver
+) -> None:
+    """Twenty people wait at each; it takes all the time there is to answer one."""
+    people = range(1, 21)
+    with Receiver() as silent:
+        silent.hold()
+        sick = an_output(database, "sick", url=silent.url)
+        well = an_output(database, "well", url=receiver.url)
+        sender = a_sender(database, http, system_clock)
+        with Forwarder(sender, clock=system_clock, poll_seconds=0.01) as forwarder:
+            enqueue(database, *people, output=sick, now_ms=system_clock())
+            forwarder.wake()
+            silent.wait_for(3)
+            enqueue(database, *people, output=well, now_ms=system_clock())
+            forwarder.wake()
+            receiver.wait_for(len(people))
+            assert len(silent.requests) == 3
+            silent.release()
 
 
 def test_410_pauses_one_output_which_keeps_everything_until_it_is_resumed(

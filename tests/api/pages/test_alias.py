@@ -155,7 +155,9 @@ class TestTheWebhook:
         background(store)
         assert not [body for body in store.bodies() if "request_type" in body]
 
-    def test_then_it_gets_the_request_as_it_was_sent_with_its_place_in_the_order(self, open_store: OpenStore) -> None:
+    def test_then_it_gets_the_request_as_it_was_sent_with_its_place_in_the_order(
+        self, open_store: OpenStore
+    ) -> None:
         store = open_store(identity_strategy="profile_link", webhook_alias_requests=True)
         visitor = store.browser()
         anonymous = mpid(visitor.get("/"))
