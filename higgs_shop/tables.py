@@ -634,6 +634,9 @@ delivery_attempts = Table(
     Column("status_code", Integer),
     Column("error", Text),
     Column("answer", Text, nullable=False),
+    Column("retry_after", Text),  # as the answer had it
+    Column("location", Text),  # where a redirect pointed, which nobody followed
+    Column("wait_ms", BigInteger),  # until the next attempt, as it was planned; null: there is none
     Column("duration_ms", Integer, nullable=False),
     _ms("started_at_ms"),
     Index(None, "message_id"),

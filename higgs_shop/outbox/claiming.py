@@ -248,6 +248,9 @@ def _attempt_row(claim: Claim, attempt: Attempt) -> dict[str, Any]:
         "status_code": attempt.status_code,
         "error": attempt.error,
         "answer": attempt.answer,
+        "retry_after": attempt.retry_after,
+        "location": attempt.location,
+        "wait_ms": attempt.wait_ms,
         "duration_ms": attempt.duration_ms,
         "started_at_ms": attempt.started_at_ms,
     }

@@ -59,13 +59,17 @@ class ListedMessage:
 class ListedAttempt:
     """One try at a message: either an answer with its status came, or an error kept it from coming.
 
-    `answer` is its beginning, 2,048 characters at most.
+    `answer` is its beginning, 2,048 characters at most. `retry_after` and `location` are headers of it, if
+    it had them; `wait_ms` is what was planned until the next attempt, None when it was the last.
     """
 
     number: int
     status_code: int | None
     error: str | None
     answer: str
+    retry_after: str | None
+    location: str | None
+    wait_ms: int | None
     duration_ms: int
     started_at_ms: int
 
@@ -236,6 +240,9 @@ _ATTEMPTS: Final = (
         delivery_attempts.c.status_code,
         delivery_attempts.c.error,
         delivery_attempts.c.answer,
+        delivery_attempts.c.retry_after,
+        delivery_attempts.c.location,
+        delivery_attempts.c.wait_ms,
         delivery_attempts.c.duration_ms,
         delivery_attempts.c.started_at_ms,
     )

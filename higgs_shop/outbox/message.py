@@ -54,7 +54,8 @@ class Attempt:
 
     Either `status_code` (an answer came, `answer` is its beginning) or `error` (none came) is set.
     `wait_ms`, how long to wait before the next try, is set when, and only when, `state` is waiting.
-    `starts_anew` says that the message has all its attempts before it again.
+    `starts_anew` says that the message has all its attempts before it again. `retry_after` and `location`
+    are the headers of an answer that asks for another time, or another place.
     """
 
     message_id: int
@@ -67,6 +68,8 @@ class Attempt:
     state: State
     wait_ms: int | None
     starts_anew: bool = False
+    retry_after: str | None = None
+    location: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from higgs_shop.asking.parts import parts
 from higgs_shop.idsync_service import parse_mpid
 from higgs_shop.outbox import ListedAttempt, ListedMessage, State
 from higgs_shop.outputs import Output
-from higgs_shop.showing import can_try_now, counts_view, next_try_of, short_mpid
+from higgs_shop.showing import can_try_now, counts_view, next_try_of, short_mpid, span
 from higgs_shop.tracker import TEST_EVENT, TEST_MPID
 
 bp = Blueprint("deliveries", __name__)
@@ -163,6 +163,9 @@ def _attempt(attempt: ListedAttempt) -> dict[str, Any]:
         "status_code": attempt.status_code,
         "error": attempt.error,
         "answer": attempt.answer,
+        "location": attempt.location,
+        "retry_after": attempt.retry_after,
+        "wait": span(attempt.wait_ms / 1_000) if attempt.wait_ms else None,
         "duration_ms": attempt.duration_ms,
         "started_at_ms": attempt.started_at_ms,
         "sign": "delivered" if succeeded else "failed",

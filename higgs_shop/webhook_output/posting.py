@@ -106,12 +106,14 @@ class Posting:
             # The output is paused: when it goes on, this comes first, as if it had not been tried.
             state, wait_ms = "waiting", 0
         elif status_code is None or not 200 <= status_code < 300:
-            asked = answer.headers.get("Retry-After") if answer else None
             wait_ms = next_wait_ms(
                 schedule_after(status_code, self._schedule_seconds),
                 attempts_made=number - message.attempts_before,
                 random=self._random,
-                retry_after_ms=retry_after_ms(asked, now_ms=started_at_ms + duration_ms),
+                retry_after_ms=retry_after_ms(
+                    answer.headers.get("Retry-After") if answer else None,
+                    now_ms=started_at_ms + duration_ms,
+                ),
             )
             state = "dead" if wait_ms is None else "waiting"
         return Attempt(
@@ -125,7 +127,14 @@ class Posting:
             state=state,
             wait_ms=wait_ms,
             starts_anew=status_code == GONE,
+            retry_after=_header(answer, "Retry-After"),
+            location=_header(answer, "Location"),
         )
+
+
+def _header(answer: Answer | None, name: str) -> str | None:
+    value = answer.headers.get(name) if answer else None
+    return None if value is None else _storable(value)
 
 
 def _storable(text: str) -> str:

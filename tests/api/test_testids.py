@@ -340,7 +340,7 @@ def _connecting(store: Store, receiver: Receiver) -> Iterable[tuple[str, Page]]:
 
 def _trying_out(store: Store, visitor: Browser, receiver: Receiver) -> Iterable[tuple[str, Page]]:
     """A test event, which the receiver does not take."""
-    receiver.script(Reply(500))
+    receiver.script(Reply(301, {"Location": "https://new.example", "Retry-After": "60"}))
     sent = visitor.submit(visitor.get("/connections/webhook"), "connection-send-test")
     yield "/connections/<name>", visitor.follow(sent)
     store.parts.sender.deliver_due()

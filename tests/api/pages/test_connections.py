@@ -1,6 +1,7 @@
 """Connections on their pages: what they tell of an output, and what can be done to one, without scripts."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -625,6 +626,26 @@ class TestDeliveries:
         assert json.loads(page.text("delivery-body")) == json.loads(receiver.requests[0].body)
         assert [each["data-status"] for each in page.all("delivery-attempt")] == ["500", "200"]
         assert page.text("delivery-answer") == "no room here"
+
+    def test_what_an_answer_asked_for_stands_beside_what_was_granted(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        receiver.script(
+            Reply(429, {"Retry-After": "3600"}),
+            Reply(301, {"Location": "https://new.example/hook"}),
+        )
+        visitor.get("/about")
+        deliver(store)
+        store.clock.forward(minutes=1)
+        deliver(store)
+        oldest = visitor.get("/connections/webhook/deliveries").all("delivery")[-1]
+        page = visitor.get(oldest.find("delivery-link")[0]["href"])
+        asked = page.text("delivery-retry-after")
+        assert "Retry-After: 3600" in asked
+        granted = re.search(r"(\d+) s were granted", asked)
+        assert granted, asked
+        assert 8 <= int(granted[1]) <= 12, "twice the planned wait of five seconds, 20 % either way"
+        assert "https://new.example/hook" in page.text("delivery-location")
 
     def test_they_are_listed_page_by_page(self, on_each: Store) -> None:
         visitor = on_each.browser()

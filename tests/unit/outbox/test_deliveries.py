@@ -179,8 +179,8 @@ def test_one_message_is_shown_with_its_body_and_every_attempt(
 
     assert found == (listed(database, output)[0], message.body)
     assert attempts == [
-        ListedAttempt(1, None, "receiver.example: no connection", "", 7, NOW_MS),
-        ListedAttempt(2, 204, None, "thank you", 7, NOW_MS),
+        ListedAttempt(1, None, "receiver.example: no connection", "", None, None, 0, 7, NOW_MS),
+        ListedAttempt(2, 204, None, "thank you", None, None, None, 7, NOW_MS),
     ]
 
 
