@@ -6,8 +6,8 @@ or none is.
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from sqlalchemy.exc import IntegrityError
 
@@ -20,6 +20,8 @@ from higgs_shop.intake.errors import BadRequest, Unauthorized
 from higgs_shop.intake.messages import Batch, SentEvent
 from higgs_shop.intake.normalising import name_of, normalised
 from higgs_shop.tracker import (
+    MOST_ATTRIBUTES,
+    MOST_ATTRIBUTES_BYTES,
     AttributeChange,
     AttributeNews,
     Channel,
@@ -32,6 +34,9 @@ from higgs_shop.tracker import (
 from higgs_shop.workspaces import Workspace, find_workspace
 
 TRACKS_FOR_ITS_CALLER = True
+
+_MOST_NAMED: Final = 10
+_MOST_SHOWN_CHARACTERS: Final = 80
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,11 @@ class Upload:
 
 @dataclass(frozen=True)
 class Attributed:
-    """A batch, and whose it is."""
+    """A batch, whose it is, and how it came."""
 
     batch: Batch
     mpid: int
+    checked: Checked
 
 
 class Intake:
@@ -93,7 +99,7 @@ class Intake:
         """One request, received now."""
         return Upload(workspace, channel, self._clock(), user_agent, is_historical)
 
-    def attribute(self, upload: Upload, batch: Batch) -> Attributed:
+    def attribute(self, upload: Upload, batch: Batch, checked: Checked) -> Attributed:
         """Find out whose batch it is: by its MPID, or else by its identities, as an identify would.
 
         An MPID is believed as it is: a remote identity service may have given it out.
@@ -101,7 +107,7 @@ class Intake:
             DatabaseBusy.
         """
         if batch.mpid is not None:
-            return Attributed(batch, batch.mpid)
+            return Attributed(batch, batch.mpid, checked)
         identities = known_identities(batch)
         if not identities:
             raise BadRequest("mpid: the batch has neither an MPID nor identities to find one by")
@@ -110,62 +116,83 @@ class Intake:
             with self._database.read() as connection:
                 before = mpid_of_batch(connection, upload.workspace.id, name)
             if before is not None:
-                return Attributed(batch, before)
-        return Attributed(
-            batch, self._resolve(upload.workspace, batch.environment, identities, name)
-        )
+                return Attributed(batch, before, checked)
+        mpid = self._resolve(upload.workspace, batch.environment, identities, name)
+        return Attributed(batch, mpid, checked)
 
-    def keep(
+    def keep_whole(self, upload: Upload, attributed: Attributed) -> None:
+        """Keep a batch, all of it or nothing. One that was kept before does nothing.
+
+        Raises: BadRequest, when its person has no room for an attribute. Otherwise as `keep_sound`.
+        """
+        self._keep(upload, [attributed], (), refuses=True)
+
+    def keep_sound(self, upload: Upload, looked_at: Sequence[Checked]) -> None:
+        """Keep what is sound, and in quarantine what is not, or is about nobody. Refuses nothing.
+
+        A batch that was kept before does nothing.
+        Raises: Unavailable; DatabaseBusy. Unauthorized, when the workspace was removed meanwhile. Then
+            nothing was kept.
+        """
+        batches, suspect = [], []
+        for checked in looked_at:
+            if checked.sound is None:
+                suspect.append(checked)
+                continue
+            try:
+                batches.append(self.attribute(upload, checked.sound, checked))
+            except BadRequest as error:
+                suspect.append(Checked(checked.body, None, (*checked.faults, *error.messages)))
+        self._keep(upload, batches, suspect, refuses=False)
+
+    def _keep(
         self,
         upload: Upload,
         batches: Sequence[Attributed],
-        suspect: Sequence[Checked] = (),
+        suspect: Sequence[Checked],
+        *,
+        refuses: bool,
     ) -> None:
-        """Keep batches, and in quarantine what is wrong. A batch that was kept before does nothing.
-
-        Raises: DatabaseBusy. Unauthorized, when the workspace was removed meanwhile. Then nothing was
-            kept.
-        """
         received = [self._received(upload, attributed) for attributed in batches]
+        looked_at = [attributed.checked for attributed in batches]
         try:
-            are_kept = self._write(upload, received, suspect)
+            are_new = self._write(upload, received, looked_at, suspect, refuses=refuses)
         except Deadlock:  # with whoever writes about the same events or people, and is through now
-            are_kept = self._write(upload, received, suspect)
+            are_new = self._write(upload, received, looked_at, suspect, refuses=refuses)
         except IntegrityError:
             with self._database.read() as connection:
                 if find_workspace(connection, upload.workspace.id) is not None:
                     raise
             raise Unauthorized("the API key is not known any more") from None
-        if any(are_kept) and not upload.is_historical:
+        if any(are_new) and not upload.is_historical:
             self._on_events()
 
-    def keep_sound(self, upload: Upload, looked_at: Sequence[Checked]) -> None:
-        """Keep what is sound, and in quarantine what is not, or is about nobody. Refuses nothing.
-
-        Raises: Unavailable; DatabaseBusy. Then nothing was kept.
-        """
-        batches, suspect = [], []
-        for checked in looked_at:
-            judged = checked
-            if checked.sound is not None:
-                try:
-                    batches.append(self.attribute(upload, checked.sound))
-                except BadRequest as error:
-                    judged = Checked(checked.body, None, (*checked.faults, *error.messages))
-            if judged.faults:
-                suspect.append(judged)
-        self.keep(upload, batches, suspect)
-
     def _write(
-        self, upload: Upload, received: Sequence[ReceivedBatch], suspect: Sequence[Checked]
+        self,
+        upload: Upload,
+        received: Sequence[ReceivedBatch],
+        looked_at: Sequence[Checked],
+        suspect: Sequence[Checked],
+        *,
+        refuses: bool,
     ) -> list[bool]:
-        workspace_id = upload.workspace.id
+        workspace_id, are_new, faulty = upload.workspace.id, [], list(suspect)
         with self._database.write() as connection:
-            for checked in suspect:
+            for batch, checked in zip(received, looked_at, strict=True):
+                kept = keep_batch(connection, workspace_id, batch)
+                are_new.append(kept.is_new)
+                faults = checked.faults
+                if kept.refused_attributes:
+                    faults = (*faults, _no_room_for(kept.refused_attributes))
+                if faults and refuses:
+                    raise BadRequest(*faults)
+                if faults:
+                    faulty.append(replace(checked, faults=faults))
+            for checked in faulty:
                 quarantine.keep(
                     connection, workspace_id, checked, upload.channel, upload.received_at_ms
                 )
-            return [keep_batch(connection, workspace_id, batch) for batch in received]
+        return are_new
 
     def _received(self, upload: Upload, attributed: Attributed) -> ReceivedBatch:
         batch = attributed.batch
@@ -198,6 +225,17 @@ class Intake:
             session_uuid=event.data.session_uuid,
             happened_at_ms=received_at_ms if happened_at_ms is None else happened_at_ms,
         )
+
+
+def _no_room_for(attributes: Sequence[str]) -> str:
+    named = ", ".join(name[:_MOST_SHOWN_CHARACTERS] for name in attributes[:_MOST_NAMED])
+    others = len(attributes) - _MOST_NAMED
+    more = f" and {others} more" if others > 0 else ""
+    return (
+        f"user_attributes: there is no room for {named}{more}. A person has {MOST_ATTRIBUTES} "
+        f"attributes at most, with {MOST_ATTRIBUTES_BYTES} bytes of names and values; those of before "
+        "stay. Name some of them in deleted_user_attributes, and send these again"
+    )
 
 
 def _told_at_ms(upload: Upload, batch: Batch, events: Sequence[ReceivedEvent]) -> int:

@@ -22,12 +22,12 @@ from pydantic import (
 )
 
 from higgs_shop.identity_types import TYPES_IN_BATCHES, parse_mpid
-from higgs_shop.tracker import CustomEventType
+from higgs_shop.tracker import MOST_ATTRIBUTES, CustomEventType
 
 MAX_EVENTS: Final = 500
 """Bounds a batch, together with its 128 kB. The documented limit of a request is 100."""
 
-MAX_ATTRIBUTES: Final = 100
+_MAX_EVENT_ATTRIBUTES: Final = 100
 MAX_NAME_CHARACTERS: Final = 256
 _MAX_VALUE_CHARACTERS: Final = 4_096
 _MAX_LIST_ENTRIES: Final = 1_000
@@ -140,8 +140,8 @@ _ScalarOrList = Annotated[
     AfterValidator(_scalar_or_list),
     WithJsonSchema({"anyOf": [_SCALAR_SCHEMA, {"type": "array"}]}),
 ]
-Attributes = Annotated[dict[Name, _Scalar], Field(max_length=MAX_ATTRIBUTES)]
-UserAttributes = Annotated[dict[Name, _ScalarOrList], Field(max_length=MAX_ATTRIBUTES)]
+Attributes = Annotated[dict[Name, _Scalar], Field(max_length=_MAX_EVENT_ATTRIBUTES)]
+UserAttributes = Annotated[dict[Name, _ScalarOrList], Field(max_length=MOST_ATTRIBUTES)]
 Object = dict[str, Any]
 
 

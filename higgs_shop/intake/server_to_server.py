@@ -53,7 +53,7 @@ def create_server_intake(
         if checked.sound is None or checked.faults:
             raise BadRequest(*checked.faults)
         upload = intake.begin(workspace, "server_to_server")
-        intake.keep(upload, [intake.attribute(upload, checked.sound)])
+        intake.keep_whole(upload, intake.attribute(upload, checked.sound, checked))
         return Response(status=202, headers=HEADERS)
 
     @app.post("/v2/bulkevents")

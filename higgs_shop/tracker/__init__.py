@@ -25,13 +25,22 @@ from higgs_shop.tracker.gathering import (
     gathered_events_of,
 )
 from higgs_shop.tracker.people import (
+    MOST_ATTRIBUTES,
+    MOST_ATTRIBUTES_BYTES,
     PERSON_COLUMNS,
     AttributeChange,
     AttributeNews,
     attributes_of,
+    attributes_with_room,
     person_of,
 )
-from higgs_shop.tracker.received import ReceivedBatch, ReceivedEvent, keep_batch, mpid_of_batch
+from higgs_shop.tracker.received import (
+    KeptBatch,
+    ReceivedBatch,
+    ReceivedEvent,
+    keep_batch,
+    mpid_of_batch,
+)
 from higgs_shop.tracker.tracker import (
     Epoch,
     EventLog,
@@ -45,6 +54,8 @@ from higgs_shop.tracker.tracker import (
 from higgs_shop.tracker.trial import TEST_EVENT, TEST_MPID, send_test_event, why_no_test_event
 
 __all__ = [
+    "MOST_ATTRIBUTES",
+    "MOST_ATTRIBUTES_BYTES",
     "PERSON_COLUMNS",
     "TEST_EVENT",
     "TEST_MPID",
@@ -59,6 +70,7 @@ __all__ = [
     "EventLog",
     "Gathered",
     "Gatherer",
+    "KeptBatch",
     "LoggedEvent",
     "OpenSession",
     "OptOut",
@@ -77,6 +89,7 @@ __all__ = [
     "UserAttributeChange",
     "UserIdentityChange",
     "attributes_of",
+    "attributes_with_room",
     "compact_json",
     "copy_events",
     "count_gathered",

@@ -12,7 +12,6 @@ from higgs_shop.database import Database
 from higgs_shop.outputs import Output, end_gathering, held_output, hold_alone, outputs_ending
 from higgs_shop.tracker.attributed import draft_of
 from higgs_shop.tracker.gathering import (
-    MOST_IN_BATCH,
     Gathering,
     bring_back,
     due_gatherings,
@@ -20,6 +19,7 @@ from higgs_shop.tracker.gathering import (
     let_all_go,
     take_events,
 )
+from higgs_shop.tracker.splitting import MOST_IN_BATCH, split_into_batches
 
 MOST_AT_ONCE: Final = 10 * MOST_IN_BATCH
 """So many events are handed over in one transaction, whole batches of them."""
@@ -113,16 +113,17 @@ class Gatherer:
             connection, gathering, now_ms, batch_ms=self._batch_ms, most=MOST_AT_ONCE
         )
         if events:
-            size = MOST_IN_BATCH if output.settings.send_as_batch else 1
+            together = (
+                split_into_batches(events, output.settings)
+                if output.settings.send_as_batch
+                else ([event] for event in events)
+            )
             outbox.enqueue(
                 connection,
                 workspace_id=output.workspace_id,
                 output_id=output.id,
                 mpid=gathering.mpid,
-                drafts=[
-                    draft_of(events[first : first + size], output.settings)
-                    for first in range(0, len(events), size)
-                ],
+                drafts=[draft_of(each, output.settings) for each in together],
                 now_ms=now_ms,
                 dead_because=outbox.BACKLOG_IS_FULL if output.is_full else None,
             )

@@ -32,9 +32,7 @@ from higgs_shop.outputs import Output
 from higgs_shop.tables import gathered_events, gatherings
 from higgs_shop.tracker.attributed import AttributedEvent
 from higgs_shop.tracker.batch import KnownIdentity, Origin, Person
-
-MOST_IN_BATCH: Final = 100
-"""A batch has so many events at most."""
+from higgs_shop.tracker.splitting import MOST_IN_BATCH
 
 SESSION_ENDS_MS: Final = 35 * 60 * 1_000
 """Thirty minutes of silence end a session; the rest is for whoever writes its end. A session that is

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.identity_types import USER_IDENTITY_TYPES
@@ -80,6 +80,14 @@ def identities_of(
     return [KnownIdentity(name, value, since) for (name, value), since in sorted(known.items())]
 
 
+MOST_ATTRIBUTES: Final = 100
+"""A person has so many at most, as mParticle's SDKs allow (its "Default Service Limits")."""
+
+MOST_ATTRIBUTES_BYTES: Final = 64 * 1024
+"""And so many bytes of names and values, as JSON: they stand in every body about the person, which with
+the largest upload of a client beside them is still one that receivers take. The bound is the store's own."""
+
+
 @dataclass(frozen=True)
 class Attribute:
     """A user attribute as it is known: its value, since when, and which device's client said so."""
@@ -118,16 +126,32 @@ class AttributeNews:
     told_at_ms: int
 
 
+@dataclass(frozen=True)
+class KeptAttributes:
+    """A person's attributes after news of them.
+
+    Attributes:
+        values: all that are kept, by name.
+        refused: the names of those for which there was no room, in alphabetical order.
+    """
+
+    values: Mapping[str, Any]
+    refused: Sequence[str]
+
+
 def keep_attributes(
     connection: Connection, workspace_id: str, mpid: int, news: AttributeNews
-) -> dict[str, Any]:
-    """Bring a person's attributes up to date, and return them all.
+) -> KeptAttributes:
+    """Bring a person's attributes up to date, as far as there is room.
 
     What is said of an earlier time than the value that is known changes nothing.
     """
+    if news.changes and connection.dialect.name == "postgresql":
+        # Two who each have room would not have it together. SQLite has one writer at a time.
+        connection.execute(_ALONE, {"person": f"{workspace_id} {mpid}"})
     rows = connection.execute(_SET_ATTRIBUTES, {"workspace": workspace_id, "mpid": mpid})
     before = {row.name: Attribute(row.value, row.set_at_ms, row.told_by) for row in rows}
-    after = changed_attributes(before, news)
+    after, refused = within_limits(before, changed_attributes(before, news))
     key = {"of_workspace": workspace_id, "of_mpid": mpid}
     gone = [{**key, "of_name": name} for name in sorted(before) if name not in after]
     if gone:
@@ -139,7 +163,48 @@ def keep_attributes(
     ]
     if new:
         connection.execute(_SET_ATTRIBUTE[connection.dialect.name], new)
-    return {name: attribute.value for name, attribute in sorted(after.items())}
+    values = {name: attribute.value for name, attribute in sorted(after.items())}
+    return KeptAttributes(values, refused)
+
+
+def within_limits(
+    before: Mapping[str, Attribute], after: Mapping[str, Attribute]
+) -> tuple[dict[str, Attribute], list[str]]:
+    """Of what a person's attributes are to be, what there is room for; and the names of the others.
+
+    What was there stays. New values of known attributes come first, then new attributes by name; a
+    value that is no longer than the one before always has room.
+    """
+    kept = {name: before[name] for name in after if name in before}
+    total_bytes = sum(_size_bytes(name, each) for name, each in kept.items())
+    refused = []
+    for name in sorted(after, key=lambda each: (each not in before, each)):
+        attribute = after[name]
+        known = kept.get(name)
+        if known is attribute:
+            continue
+        more_bytes = _size_bytes(name, attribute) - (
+            0 if known is None else _size_bytes(name, known)
+        )
+        has_place = known is not None or len(kept) < MOST_ATTRIBUTES
+        if has_place and (more_bytes <= 0 or total_bytes + more_bytes <= MOST_ATTRIBUTES_BYTES):
+            kept[name] = attribute
+            total_bytes += more_bytes
+        else:
+            refused.append(name)
+    return kept, sorted(refused)
+
+
+def attributes_with_room(known: Mapping[str, Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+    """Of attributes that are offered, those that a person does not have and has room for."""
+    before = {name: Attribute(value, 0, None) for name, value in known.items()}
+    wanted = {name: Attribute(value, 0, None) for name, value in offered.items()}
+    kept, _ = within_limits(before, wanted | before)
+    return {name: offered[name] for name in sorted(kept) if name not in known}
+
+
+def _size_bytes(name: str, attribute: Attribute) -> int:
+    return len(compact_json({name: attribute.value}).encode())
 
 
 def changed_attributes(
@@ -195,6 +260,7 @@ _DELETE_ATTRIBUTE = delete(user_attributes).where(
     user_attributes.c.mpid == bindparam("of_mpid"),
     user_attributes.c.name == bindparam("of_name"),
 )
+_ALONE = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("person"), 0)))
 _RECORD = select(profiles.c.identities).where(
     profiles.c.workspace_id == bindparam("workspace"), profiles.c.mpid == bindparam("mpid")
 )

@@ -69,11 +69,21 @@ def mpid_of_batch(connection: Connection, workspace_id: str, source_request_id: 
     return connection.execute(_MPID_OF_BATCH, names).scalar()
 
 
-def keep_batch(connection: Connection, workspace_id: str, batch: ReceivedBatch) -> bool:
-    """Write a batch down with those of its events that are new, and hand them to the outbox.
+@dataclass(frozen=True)
+class KeptBatch:
+    """What became of a batch.
 
-    Returns: whether it was kept. When one of this name was before, nothing is written.
+    Attributes:
+        is_new: whether it was kept; else one of this name was before, and nothing was written.
+        refused_attributes: the names of the user attributes that its person had no room for.
     """
+
+    is_new: bool
+    refused_attributes: Sequence[str] = ()
+
+
+def keep_batch(connection: Connection, workspace_id: str, batch: ReceivedBatch) -> KeptBatch:
+    """Write a batch down with those of its events that are new, and hand them to the outbox."""
     batch_id = connection.execute(
         _INSERT_BATCH[connection.dialect.name],
         {
@@ -94,17 +104,18 @@ def keep_batch(connection: Connection, workspace_id: str, batch: ReceivedBatch) 
         },
     ).scalar()
     if batch_id is None:
-        return False
+        return KeptBatch(is_new=False)
     once = _each_once(batch.events)
     rows = [_row(workspace_id, batch, batch_id, event) for event in once]
     new = _insert_events(connection, rows)
     attributes = keep_attributes(connection, workspace_id, batch.mpid, batch.attributes)
+    kept = KeptBatch(is_new=True, refused_attributes=attributes.refused)
     if batch.is_historical:
-        return True
+        return kept
     identities = identities_of(
         connection, workspace_id, batch.mpid, batch.identities, batch.told_at_ms
     )
-    person = Person(batch.mpid, identities, attributes)
+    person = Person(batch.mpid, identities, attributes.values)
     attributed = [
         AttributedEvent(
             new[row["source_message_id"]],
@@ -128,7 +139,7 @@ def keep_batch(connection: Connection, workspace_id: str, batch: ReceivedBatch) 
             )
         ]
     hand_over(connection, workspace_id, attributed, batch.received_at_ms)
-    return True
+    return kept
 
 
 def _each_once(sent: Sequence[ReceivedEvent]) -> list[ReceivedEvent]:

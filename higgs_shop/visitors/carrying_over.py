@@ -14,6 +14,7 @@ from higgs_shop.tracker import (
     Tracker,
     UserAttributeChange,
     attributes_of,
+    attributes_with_room,
     first_event_ms,
 )
 from higgs_shop.visitors import intents
@@ -30,11 +31,14 @@ def left_anonymous_profile(intent: Intent, result: IdentityResult) -> int | None
 
 
 def copy_attributes(tracker: Tracker, log: EventLog, *, source_mpid: int, mpid: int) -> None:
-    """Give the new user what was known of the one before. What they have themselves stays."""
+    """Give the new user what was known of the one before, as far as they have room for it.
+
+    What they have themselves stays.
+    """
     theirs = attributes_of(log.connection, log.workspace_id, mpid)
-    for name, value in attributes_of(log.connection, log.workspace_id, source_mpid).items():
-        if name not in theirs:
-            tracker.log(log, UserAttributeChange(name, value))
+    offered = attributes_of(log.connection, log.workspace_id, source_mpid)
+    for name, value in attributes_with_room(theirs, offered).items():
+        tracker.log(log, UserAttributeChange(name, value))
 
 
 def owe_alias(

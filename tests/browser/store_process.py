@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -132,11 +132,15 @@ class StoreProcess:
 
     def send_attribute_changes(self) -> None:
         """Have its webhook told of these too, which it is not by default: nothing is left out then."""
+        self.set_webhook(send_user_attribute_changes=True)
+
+    def set_webhook(self, **given: Any) -> None:
+        """Change some settings of its webhook; the others stay."""
         database = Database(f"sqlite:///{self.instance / 'higgs-shop.db'}")
         with database.write() as connection:
             output = find_output(connection, DEFAULT_WORKSPACE, MAIN_OUTPUT)
             assert output is not None
-            settings = output.settings.model_copy(update={"send_user_attribute_changes": True})
+            settings = output.settings.model_copy(update=given)
             change_output(
                 connection,
                 output,

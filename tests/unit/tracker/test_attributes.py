@@ -4,8 +4,14 @@ from typing import Any
 
 import pytest
 
-from higgs_shop.tracker import AttributeChange, AttributeNews
-from higgs_shop.tracker.people import Attribute, changed_attributes
+from higgs_shop.tracker import (
+    MOST_ATTRIBUTES,
+    MOST_ATTRIBUTES_BYTES,
+    AttributeChange,
+    AttributeNews,
+    attributes_with_room,
+)
+from higgs_shop.tracker.people import Attribute, changed_attributes, within_limits
 
 PHONE, LAPTOP = "phone", "laptop"
 NAME, VIP, TAG = (
@@ -64,3 +70,28 @@ def test_what_a_device_does_not_know_any_more_is_gone_unless_others_said_it() ->
 
 def test_without_a_device_nothing_is_taken_for_gone() -> None:
     assert changed_attributes(KNOWN, AttributeNews([], None, frozenset(), 200)) == KNOWN
+
+
+def test_what_was_there_stays_and_what_is_new_comes_by_name_as_long_as_there_is_room() -> None:
+    before = {f"old{number:02}": Attribute(1, 100, PHONE) for number in range(MOST_ATTRIBUTES - 2)}
+    new = {name: Attribute(1, 200, PHONE) for name in ("c", "a", "b")}
+    kept, refused = within_limits(before, before | new)
+    assert kept == before | {"a": new["a"], "b": new["b"]}
+    assert refused == ["c"]
+
+
+def test_a_longer_value_is_refused_where_a_shorter_one_never_is() -> None:
+    """Also where there is more than the limit: somebody has it from before there was one."""
+    long = Attribute("x" * MOST_ATTRIBUTES_BYTES, 100, PHONE)
+    longer, shorter = (
+        Attribute("x" * (MOST_ATTRIBUTES_BYTES + more), 200, PHONE) for more in (1, -1)
+    )
+    assert within_limits({"a": long}, {"a": longer}) == ({"a": long}, ["a"])
+    assert within_limits({"a": long}, {"a": shorter}) == ({"a": shorter}, [])
+    assert within_limits({"a": long}, {"b": VIP}) == ({"b": VIP}, [])
+
+
+def test_what_is_offered_and_has_room_is_what_is_not_known() -> None:
+    assert attributes_with_room({"a": 1}, {"a": 2, "b": None}) == {"b": None}
+    long = "x" * MOST_ATTRIBUTES_BYTES
+    assert attributes_with_room({"a": long}, {"b": 1}) == {}
