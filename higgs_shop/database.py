@@ -162,6 +162,21 @@ class Database:
     def _writer_ready(self) -> bool:
         return not self.is_sqlite or self._writer.acquire(timeout=self._busy_timeout_ms / 1_000)
 
+    def write_back(self) -> None:
+        """Bring what SQLite's log holds into the file, beside those who write. For whoever writes much.
+
+        Otherwise a commit does so now and then, and whoever wants to write waits for it (20 ms,
+        measured). Nothing on PostgreSQL. Raises: DatabaseUnusable.
+        """
+        if not self.is_sqlite:
+            return
+        try:
+            with self.engine.connect() as connection:
+                execute(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+        except DBAPIError as error:
+            _raise_in_our_words(error)
+            raise
+
     def assert_not_writing(self) -> None:
         """Raises RuntimeError inside a write transaction of this thread. Asked before network calls."""
         if getattr(self._thread, "writing", False):

@@ -259,6 +259,13 @@ class Settings(IdentityRules):
         "whether the webhook gets alias requests too",
         allowed="on or off",
     )
+    retention_days: int = setting(
+        30,
+        "how long deliveries, dead letters, events and what the inbox got are kept, in days; 0: for ever",
+        allowed="a whole number from 0 to 3650",
+        ge=0,
+        le=3_650,
+    )
     identity_strategy: Strategy = "profile_conversion"
     identity_priority: Priority = DEFAULT_PRIORITY
     login_ids: LoginIds = Field(default_factory=ids_of_strategy)

@@ -438,6 +438,13 @@ events = Table(
         sqlite_where=text("mpid IS NULL"),
         postgresql_where=text("mpid IS NULL"),
     ),
+    Index(
+        "ix_events_of_batch",
+        "workspace_id",
+        "batch_id",
+        sqlite_where=text("batch_id IS NOT NULL"),
+        postgresql_where=text("batch_id IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -585,6 +592,12 @@ messages = Table(
         "state",
         sqlite_where=text("replay_id IS NOT NULL"),
         postgresql_where=text("replay_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_messages_closed",
+        "closed_at_ms",
+        sqlite_where=text("closed_at_ms IS NOT NULL"),
+        postgresql_where=text("closed_at_ms IS NOT NULL"),
     ),
     # What is looked at and replayed, one state at a time: of everybody, and of one person.
     Index(None, "output_id", "state", "id"),

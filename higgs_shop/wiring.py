@@ -41,6 +41,7 @@ from higgs_shop.migrations import upgrade
 from higgs_shop.networks import Reach
 from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.outputs import Output, ensure_main_output, list_outputs, running_outputs
+from higgs_shop.retention import Retention
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
 from higgs_shop.tls import Certificate, load_certificate
@@ -308,6 +309,7 @@ def wire(
     lease_set_back = ClockSteps(
         functools.partial(_lease_time, database, lease_clock), owners=(waits.bring_back,)
     )
+    retention = Retention(database, days=settings.retention_days, clock=clock)
     resolve = _resolving(resolver)
     batches = intake.Intake(
         database,
@@ -358,6 +360,7 @@ def wire(
                 aliasing.carry_out_due,
                 backlog_cap.look,
                 gatherer.hand_over_due,
+                retention.remove_old,
             ),
             beat=lambda: beat(database, "background", clock()),
         ),

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from higgs_shop.inbox.dial import Answer
 from higgs_shop.inbox.event_summary import EventSummary, summary_of
 from higgs_shop.inbox.sessions import InboxSession
+from higgs_shop.old_rows import OldRows
 from higgs_shop.strict_json import BadJson, loads
 from higgs_shop.tables import inbox_requests
 
@@ -336,6 +337,9 @@ def _text(text: str) -> str:
 def _storable(text: str | None) -> str | None:
     return None if text is None else _text(text)
 
+
+OLD_REQUESTS: Final = OldRows(inbox_requests, came_at_ms=inbox_requests.c.received_at_ms)
+"""Requests of all sessions."""
 
 _COLUMNS: Final = tuple(
     column

@@ -228,7 +228,7 @@ class Intake:
 
 
 def _no_room_for(attributes: Sequence[str]) -> str:
-    named = ", ".join(name[:_MOST_SHOWN_CHARACTERS] for name in attributes[:_MOST_NAMED])
+    named = ", ".join(f'"{name[:_MOST_SHOWN_CHARACTERS]}"' for name in attributes[:_MOST_NAMED])
     others = len(attributes) - _MOST_NAMED
     more = f" and {others} more" if others > 0 else ""
     return (

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, delete, select
 
 from higgs_shop.intake.checking import Checked
+from higgs_shop.old_rows import OldRows
 from higgs_shop.tables import quarantined_batches
 from higgs_shop.tracker import Channel
 from higgs_shop.upsert import upserting
@@ -83,6 +84,11 @@ def newest(
     }
     return [Quarantined(**row._mapping) for row in connection.execute(_NEWEST, values)]
 
+
+OLD_QUARANTINED: Final = OldRows(
+    quarantined_batches, came_at_ms=quarantined_batches.c.last_received_at_ms
+)
+"""What did not come again either."""
 
 _NEWEST: Final = (
     select(

@@ -19,6 +19,7 @@ from higgs_shop.outbox.deliveries import (
     list_messages,
 )
 from higgs_shop.outbox.enqueuing import BACKLOG_IS_FULL, enqueue
+from higgs_shop.outbox.forgetting import OLD_REPLAYS, Forgotten, forget_closed
 from higgs_shop.outbox.mailboxes import LeaseClock, database_time
 from higgs_shop.outbox.message import (
     Attempt,
@@ -49,12 +50,14 @@ from higgs_shop.outbox.waits import Waits
 __all__ = [
     "BACKLOG_IS_FULL",
     "MOST_COUNTED",
+    "OLD_REPLAYS",
     "Attempt",
     "Backlog",
     "BacklogCap",
     "Claim",
     "Counts",
     "Draft",
+    "Forgotten",
     "HandedIn",
     "LeaseClock",
     "ListedAttempt",
@@ -75,6 +78,7 @@ __all__ = [
     "count_messages",
     "database_time",
     "enqueue",
+    "forget_closed",
     "forget_leases",
     "get_message",
     "list_attempts",

@@ -77,6 +77,7 @@ def add_page_context(app: Flask) -> None:
     app.jinja_env.filters["utc"] = utc
     app.jinja_env.filters["pretty_json"] = pretty_json
     app.jinja_env.filters["ago"] = partial(ago, clock=lambda: parts().clock())
+    app.jinja_env.globals["retention_days"] = lambda: parts().settings.retention_days
     app.jinja_env.globals["test_mpid"] = str(TEST_MPID)
     app.jinja_env.globals["form_token"] = form_token
     app.jinja_env.globals["is_first_wrong"] = is_first_wrong

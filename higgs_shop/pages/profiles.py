@@ -94,7 +94,8 @@ def show_profile(mpid: str) -> str:
             before=_events_before(),
             most=_MOST_EVENTS + 1,
         )
-        if profile is None and not devices and not events:
+        attributes = attributes_of(connection, workspace.id, number)
+        if profile is None and not (devices or events or attributes):
             abort(404)
         timeline = Timeline([], None)
         record: dict[str, Any] = {}
@@ -108,7 +109,6 @@ def show_profile(mpid: str) -> str:
             batch_ms=parts().settings.webhook_batch_seconds * 1_000,
             now_ms=parts().clock(),
         )
-        attributes = attributes_of(connection, workspace.id, number)
         choice = choice_of(connection, workspace, "profiles.show")
     return render_template(
         "pages/one_profile.html",

@@ -17,6 +17,7 @@ from higgs_shop.tracker.events import (
     UserAttributeChange,
     UserIdentityChange,
 )
+from higgs_shop.tracker.forgetting import OLD_BATCHES, OLD_EVENTS
 from higgs_shop.tracker.gatherer import Gatherer
 from higgs_shop.tracker.gathering import (
     Gathered,
@@ -56,6 +57,8 @@ from higgs_shop.tracker.trial import TEST_EVENT, TEST_MPID, send_test_event, why
 __all__ = [
     "MOST_ATTRIBUTES",
     "MOST_ATTRIBUTES_BYTES",
+    "OLD_BATCHES",
+    "OLD_EVENTS",
     "PERSON_COLUMNS",
     "TEST_EVENT",
     "TEST_MPID",

@@ -144,7 +144,7 @@ def test_a_person_s_attributes_have_a_cap_and_older_ones_stay(
     assert not set(many_attributes(19)) & set(newest["user_attributes"])
     assert len(receiver.requests[-1].body) < MOST_ATTRIBUTES_BYTES + 2_000
     assert len(refused(store)) == 20
-    assert refused(store)[0].startswith("user_attributes: there is no room for plan_0_")
+    assert refused(store)[0].startswith('user_attributes: there is no room for "plan_0_')
     assert "100 attributes at most, with 65536 bytes" in refused(store)[0]
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import delete, event, insert
 
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outputs import list_outputs
+from higgs_shop.tables import messages, replays
 from higgs_shop.tracker import count_gathered, send_test_event
 from tests.api.conftest import OpenStore, Store
 from tests.api.journeys import mpid, sign_out, sign_up
@@ -232,3 +233,44 @@ def test_a_background_round_reads_no_table_from_end_to_end(store: Store) -> None
 
     assert statements
     assert scans(store.parts.database, statements) == []
+
+
+def test_removing_what_is_old_reads_no_table_from_end_to_end(store: Store) -> None:
+    """With a row of each kind that is old, so that every statement has something to do."""
+    client = store.app.test_client()
+    body = {"environment": "development", "mpid": 5, "events": [{"event_type": "opt_out"}]}
+    for upload in (body, {"wrong": 1}):
+        client.post("/webevents/v3/JS/demo-web-key/events", json=upload)
+    client.post(f"/inbox/{store.parts.secrets.inbox_token}", data=b"{}")
+    database = store.parts.database
+    with database.write() as connection:
+        (output,) = list_outputs(connection, "default")
+        outbox.enqueue(
+            connection,
+            workspace_id="default",
+            output_id=output.id,
+            mpid=1,
+            drafts=[outbox.Draft(None, lambda _sequence, _id: b"{}")],
+            now_ms=store.clock(),
+            dead_because="to be removed",
+        )
+        # Its event has been delivered and forgotten.
+        connection.execute(delete(messages).where(messages.c.mpid == 5))
+        at_ms = store.clock()
+        replay = {"workspace_id": "default", "output_id": output.id, "chosen": {}, "total": 0}
+        connection.execute(insert(replays), {**replay, "started_at_ms": at_ms})
+    store.clock.forward(minutes=31 * 24 * 60)
+
+    with executed(database) as statements:
+        store.parts.background.do_round()
+
+    removed = {text.split()[2] for text in statements if text.startswith("DELETE")}
+    assert removed >= {
+        "messages",
+        "events",
+        "batches",
+        "replays",
+        "inbox_requests",
+        "quarantined_batches",
+    }
+    assert scans(database, statements) == []

@@ -54,6 +54,7 @@ def test_every_default_is_the_documented_one(tmp_path: Path) -> None:
         "webhook_most_waiting": 1_000_000,
         "webhook_batch_seconds": 600,
         "webhook_alias_requests": False,
+        "retention_days": 30,
         "identity_strategy": "profile_conversion",
         "identity_priority": DEFAULT_PRIORITY,
         "login_ids": ("customerid", "email"),

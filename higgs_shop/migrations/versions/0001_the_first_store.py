@@ -190,6 +190,14 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
+        "ix_events_of_batch",
+        "events",
+        ["workspace_id", "batch_id"],
+        unique=False,
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+        postgresql_where=sa.text("batch_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_events_unattributed",
         "events",
         ["intent_id"],
@@ -387,6 +395,14 @@ def upgrade() -> None:
         sa.Column("closed_at_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_messages"),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_messages_closed",
+        "messages",
+        ["closed_at_ms"],
+        unique=False,
+        sqlite_where=sa.text("closed_at_ms IS NOT NULL"),
+        postgresql_where=sa.text("closed_at_ms IS NOT NULL"),
     )
     op.create_index(
         "ix_messages_output_id_mpid_state_id",
