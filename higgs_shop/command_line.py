@@ -16,11 +16,13 @@ from higgs_shop.clock import system_clock
 from higgs_shop.database import Database
 from higgs_shop.identity_settings import HAS_NONE
 from higgs_shop.identity_types import DEFAULT_IDS
-from higgs_shop.outbox import ReplayChoice
-from higgs_shop.outputs import MAIN_OUTPUT, Output, ensure_main_output, list_outputs
-from higgs_shop.replay_command import moment, mpid_of, none_of, say_dead_letters, watch
+from higgs_shop.outbox import Replay, ReplayChoice
+from higgs_shop.outputs import MAIN_OUTPUT, NoSuchOutput, Output, ensure_main_output, list_outputs
+from higgs_shop.replay_command import choose, moment, mpid_of, none_of, say_dead_letters, watch
 from higgs_shop.setting_values import one_line
 from higgs_shop.settings import Settings, SettingsError, variable
+from higgs_shop.showing import span
+from higgs_shop.webhook_output import schedule_after
 from higgs_shop.workspaces import (
     DEFAULT_WORKSPACE,
     MOST_COUNTED,
@@ -131,7 +133,7 @@ def replay(
     """Deliver messages again, with the same ids and bytes: dead letters, or any range.
 
     A receiver that has one already knows it by its webhook-id. Each person's messages still go in
-    order. The store that runs, or higgs-shop forward, sends them.
+    order, so an old one that fails again holds up what is new of that person. The store that runs, or higgs-shop forward, sends them.
     """
     choice = ReplayChoice(**given)
     if choice.from_ms is not None and choice.until_ms is not None:
@@ -150,8 +152,7 @@ def replay(
             return
         if found > _ASKED_ABOVE and not yes:
             click.confirm(f"Deliver {_counted(found)} messages to {output.name} again?", abort=True)
-        started = outbox.start_replay(database, output, choice, now_ms=system_clock())
-        click.echo(f"Replay {started.id}: {started.total:,} messages wait to be delivered again.")
+        started = _start(database, output, choice)
         if output.state == "paused":
             click.echo(f"The output is paused, and sends nothing now: {output.pause_reason}")
         elif not anybody:
@@ -160,6 +161,27 @@ def replay(
             watched = sys.stdout.isatty()
         if watched:
             watch(database, output, started)
+
+
+def _start(database: Database, output: Output, choice: ReplayChoice) -> Replay:
+    """Ask for a replay, choose what it is about, and say so."""
+    gone = f"--output={output.name}: it was removed meanwhile"
+    try:
+        with database.write() as connection:
+            started = outbox.ask_for_replay(connection, output, choice, now_ms=system_clock())
+    except NoSuchOutput:
+        _stop(gone)
+    progress = choose(database, output, started)
+    if progress is None:
+        _stop(gone)
+    so_far = "" if progress.is_chosen else " so far; more are still being chosen"
+    longest = span(sum(schedule_after(None, _settings().webhook_retry_seconds)))
+    click.echo(
+        f"Replay {started.id}: {progress.total:,} messages wait to be delivered again{so_far}. "
+        "One that fails again holds up what is new of its person until it is delivered or given "
+        f"up, about {longest} later."
+    )
+    return started
 
 
 @main.command(epilog="Example: higgs-shop reset --yes")

@@ -1,6 +1,7 @@
 """What `higgs-shop replay` reads and says: times and MPIDs, dead letters, how far a replay is."""
 
 import re
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -105,12 +106,29 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
 
 
+def choose(database: Database, output: Output, replay: Replay) -> Progress | None:
+    """Choose all that a replay is about, and say meanwhile how many that is so far.
+
+    Whoever forwards goes on with the rest if this is ended by Ctrl-C, or killed.
+
+    Returns: how far it is; None when the output is gone.
+    """
+    try:
+        while outbox.choose_more(database, output, replay.id, now_ms=system_clock()):
+            seen = _progress(database, output, replay)
+            if seen is not None and sys.stderr.isatty():
+                click.echo(f"\rStill choosing: {seen.total:,} so far ", nl=False, err=True)
+    except KeyboardInterrupt:
+        click.echo("\nWhoever forwards goes on with it without this command.")
+    return _progress(database, output, replay)
+
+
 def watch(database: Database, output: Output, replay: Replay) -> None:
     """Show how far it is until nothing waits any more, or until Ctrl-C, which leaves it running."""
     seen = _progress(database, output, replay)
     try:
         with click.progressbar(
-            length=max(replay.total, 1), label="Delivering", item_show_func=_in_words
+            length=max(seen.total if seen else 0, 1), label="Delivering", item_show_func=_in_words
         ) as bar:
             while seen is not None:
                 bar.update(seen.total - seen.waiting - bar.pos, seen)
@@ -137,4 +155,8 @@ def _in_words(progress: Progress | None) -> str | None:
     words = (
         f"{progress.delivered:,} delivered, {progress.dead:,} dead, {progress.waiting:,} waiting"
     )
-    return words if not elsewhere else f"{words}, {elsewhere:,} taken over by a later replay"
+    return (
+        words
+        if not elsewhere
+        else f"{words}, {elsewhere:,} taken over by a later replay or withdrawn"
+    )

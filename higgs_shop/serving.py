@@ -159,6 +159,8 @@ def _serve_here(
     server = _server(app, parts, listening)
     if forwards:
         parts.start_background_work()
+    else:
+        parts.start_watching()
     try:
         _on_stop(lambda: _leave(parts))
         if not told_to_stop.is_set():

@@ -574,6 +574,7 @@ messages = Table(
     _ms("enqueued_at_ms"),
     _ms("next_attempt_ms"),
     _ms("closed_at_ms", nullable=True),
+    _ms("delivered_before_ms", nullable=True),  # when it was, before it was replayed
     Index(None, "workspace_id", "event_id"),
     # The mailbox numbers them. What is closed leaves this index, and is not looked for in it.
     Index(
@@ -613,10 +614,30 @@ replays = Table(
     _workspace(),
     Column("output_id", _Id, nullable=False),
     Column("chosen", _Json, nullable=False),  # what was asked for: the fields of a ReplayChoice
+    Column("last_id", _Id, nullable=False),  # what is newer is not part of it
+    Column("looked_at_id", _Id, nullable=False),  # up to here, all that was asked for is chosen
     Column("total", Integer, nullable=False),
     _ms("started_at_ms"),
+    _ms("chosen_at_ms", nullable=True),  # null: there may be more to choose
     Index(None, "output_id", "id"),
+    Index(
+        "ix_replays_choosing",
+        "id",
+        sqlite_where=text("chosen_at_ms IS NULL"),
+        postgresql_where=text("chosen_at_ms IS NULL"),
+    ),
     sqlite_autoincrement=True,
+)
+
+# How many messages were given up at an output. Never less than before: replays do not change it.
+# It has rows of its own, so that counting waits for nobody who holds the output.
+given_up_totals = Table(
+    "given_up_totals",
+    metadata,
+    _workspace(primary_key=True),
+    Column("output_id", _Id, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # The events of a message that has several.

@@ -107,6 +107,8 @@ class Parts:
     sender: Sender
     forwarder: Forwarder
     background: Background
+    watch: Background
+    """What a process does that serves pages and leaves the rest to those that forward."""
     workspace_id: str
     inbox_address: str
     webhook_reach: Reach
@@ -161,9 +163,14 @@ class Parts:
         self.forwarder.start()
         self.background.start()
 
+    def start_watching(self) -> None:
+        """Start what is not left to others, in a process that does not forward. Once a process."""
+        self.watch.start()
+
     def close(self) -> None:
         """Finish or hand back what is in flight, and close every connection."""
         self.held_answers.close()
+        self.watch.stop()
         self.background.stop()
         self.forwarder.stop()
         for http in self.outgoing:
@@ -361,9 +368,14 @@ def wire(
                 backlog_cap.look,
                 gatherer.hand_over_due,
                 retention.remove_old,
+                functools.partial(
+                    outbox.go_on_choosing, database, clock=clock, on_messages=forwarder.wake
+                ),
             ),
             beat=lambda: beat(database, "background", clock()),
         ),
+        # Who forwards may be gone for a week, and pages go on giving messages.
+        watch=Background(chores=(backlog_cap.look,)),
         workspace_id=workspace.id,
         inbox_address=inbox_address,
         webhook_reach=webhook_reach,

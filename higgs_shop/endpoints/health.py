@@ -1,18 +1,21 @@
 """Alive, and ready: for whoever watches the process."""
 
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint
+from sqlalchemy import Connection
 
 from higgs_shop import outbox
 from higgs_shop.asking.parts import parts
 from higgs_shop.background import forwarders
 from higgs_shop.database import DatabaseError
 from higgs_shop.outputs import Output, list_outputs
-from higgs_shop.showing import OutputStanding, standing_of
+from higgs_shop.showing import standing_of
 from higgs_shop.version import __version__
 
 bp = Blueprint("health", __name__)
+
+_MOST_IN_TROUBLE: Final = 20
 
 
 @bp.get("/healthz")
@@ -30,13 +33,10 @@ def ready() -> tuple[dict[str, Any], int]:
             waiting = outbox.backlog(connection, parts().workspace_id).waiting
             beats = forwarders(connection, now_ms)
             found = [
-                _told(
-                    output,
-                    standing_of(connection, output, is_silent=not beats, now_ms=now_ms),
-                    now_ms,
-                )
+                _told(connection, output, is_silent=not beats, now_ms=now_ms)
                 for output in list_outputs(connection, parts().workspace_id)
             ]
+            everywhere = _everywhere(connection, now_ms)
     except DatabaseError:
         return {"status": "unavailable", "database": "unavailable"}, 503
     return {
@@ -49,19 +49,49 @@ def ready() -> tuple[dict[str, Any], int]:
         ],
         "waiting_messages": waiting,
         "outputs": found,
+        "all_workspaces": everywhere,
         "counted_up_to": outbox.MOST_COUNTED,
     }, 200
 
 
-def _told(output: Output, standing: OutputStanding, now_ms: int) -> dict[str, Any]:
+def _everywhere(connection: Connection, now_ms: int) -> dict[str, Any]:
+    """The same of all workspaces together, and which outputs to look at.
+
+    That nobody forwards is said once, and not of each.
+    """
+    in_all = outbox.over_all(connection)
+    in_trouble = outbox.outputs_in_trouble(connection, now_ms=now_ms, most=outbox.MOST_COUNTED + 1)
+    return {
+        "waiting_messages": in_all.waiting,
+        "oldest_waiting_age_ms": _age_ms(in_all.oldest_waiting_ms, now_ms),
+        "given_up_total": in_all.given_up,
+        "outputs_in_trouble": [
+            {
+                "workspace": output.workspace_id,
+                **_told(connection, output, is_silent=False, now_ms=now_ms),
+            }
+            for output in in_trouble[:_MOST_IN_TROUBLE]
+        ],
+        "more_outputs_in_trouble": max(0, len(in_trouble) - _MOST_IN_TROUBLE),
+    }
+
+
+def _told(
+    connection: Connection, output: Output, *, is_silent: bool, now_ms: int
+) -> dict[str, Any]:
+    standing = standing_of(connection, output, is_silent=is_silent, now_ms=now_ms)
     counts = standing.counts
-    since_ms = counts.oldest_waiting_ms
     return {
         "name": output.name,
         "state": standing.state,
         "pause_reason": output.pause_reason,
         "waiting": counts.waiting,
-        "oldest_waiting_age_ms": None if since_ms is None else max(0, now_ms - since_ms),
+        "oldest_waiting_age_ms": _age_ms(counts.oldest_waiting_ms, now_ms),
         "dead": counts.dead,
+        "given_up_total": outbox.given_up_total(connection, output),
         "is_full": output.is_full,
     }
+
+
+def _age_ms(since_ms: int | None, now_ms: int) -> int | None:
+    return None if since_ms is None else max(0, now_ms - since_ms)

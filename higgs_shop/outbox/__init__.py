@@ -20,6 +20,7 @@ from higgs_shop.outbox.deliveries import (
 )
 from higgs_shop.outbox.enqueuing import BACKLOG_IS_FULL, enqueue
 from higgs_shop.outbox.forgetting import OLD_REPLAYS, Forgotten, forget_closed
+from higgs_shop.outbox.given_up import count_given_up, given_up_total
 from higgs_shop.outbox.mailboxes import LeaseClock, database_time
 from higgs_shop.outbox.message import (
     Attempt,
@@ -33,11 +34,15 @@ from higgs_shop.outbox.message import (
 )
 from higgs_shop.outbox.message_states import messages_of_events
 from higgs_shop.outbox.newest_attempts import NewestAttempt, newest_attempts
+from higgs_shop.outbox.over_all import OverAll, outputs_in_trouble, over_all
 from higgs_shop.outbox.replays import (
     Progress,
     Replay,
     ReplayChoice,
+    ask_for_replay,
+    choose_more,
     count_chosen,
+    go_on_choosing,
     list_chosen,
     list_replays,
     progress_of,
@@ -46,6 +51,7 @@ from higgs_shop.outbox.replays import (
 from higgs_shop.outbox.tries import Tries, tries_at
 from higgs_shop.outbox.trying_now import try_now, waits_for_retry
 from higgs_shop.outbox.waits import Waits
+from higgs_shop.outbox.withdrawing import withdraw
 
 __all__ = [
     "BACKLOG_IS_FULL",
@@ -65,6 +71,7 @@ __all__ = [
     "Message",
     "MessageState",
     "NewestAttempt",
+    "OverAll",
     "Progress",
     "Recorded",
     "Replay",
@@ -72,25 +79,33 @@ __all__ = [
     "State",
     "Tries",
     "Waits",
+    "ask_for_replay",
     "backlog",
+    "choose_more",
     "claim_due",
     "count_chosen",
+    "count_given_up",
     "count_messages",
     "database_time",
     "enqueue",
     "forget_closed",
     "forget_leases",
     "get_message",
+    "given_up_total",
+    "go_on_choosing",
     "list_attempts",
     "list_chosen",
     "list_messages",
     "list_replays",
     "messages_of_events",
     "newest_attempts",
+    "outputs_in_trouble",
+    "over_all",
     "progress_of",
     "record",
     "start_replay",
     "tries_at",
     "try_now",
     "waits_for_retry",
+    "withdraw",
 ]

@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 class BacklogCap:
     """Says of each output whether it is full, for who gives it messages to know.
 
-    It looks every five seconds: what comes in between may go beyond the cap. An output that was full has
+    Every process looks, whether it forwards or not, every five seconds: what comes in between may go beyond the cap. An output that was full has
     room again when a tenth of the cap is free.
 
     Args:

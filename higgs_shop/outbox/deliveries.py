@@ -35,6 +35,8 @@ class ListedMessage:
         lease_until_ms: until when a sender holds its person's messages; None when none does.
         closed_at_ms: when it was delivered or given up.
         is_replayed: whether somebody asked for it to be delivered again.
+        delivered_before_ms: when it was delivered before that; None when it was not. The receiver has
+            it, whatever became of the replay.
     """
 
     id: int
@@ -53,6 +55,7 @@ class ListedMessage:
     lease_until_ms: int | None
     closed_at_ms: int | None
     is_replayed: bool
+    delivered_before_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ def _listed(row: Any) -> ListedMessage:
         lease_until_ms=row.lease_until_ms,
         closed_at_ms=row.closed_at_ms,
         is_replayed=row.replay_id is not None,
+        delivered_before_ms=row.delivered_before_ms,
     )
 
 
@@ -217,6 +221,7 @@ _LISTED: Final = (
         messages.c.next_attempt_ms,
         messages.c.closed_at_ms,
         messages.c.replay_id,
+        messages.c.delivered_before_ms,
         mailboxes.c.lease_until_ms,
     )
     .join_from(

@@ -78,6 +78,7 @@ def enqueue(
                 "enqueued_at_ms": now_ms,
                 "next_attempt_ms": now_ms,
                 "closed_at_ms": now_ms if is_dead else None,
+                "delivered_before_ms": None,
             }
         )
     if any(draft.event_ids for draft in drafts):

@@ -4,14 +4,17 @@ A replayed message waits like a new one, in its place: its person's messages sti
 number. It has its whole schedule before it once more.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from itertools import takewhile
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    and_,
     bindparam,
+    case,
     func,
     insert,
     null,
@@ -20,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.outbox.deliveries import ListedMessage, list_newest, of_output
 from higgs_shop.outbox.mailboxes import (
@@ -31,10 +35,13 @@ from higgs_shop.outbox.mailboxes import (
 )
 from higgs_shop.outbox.message import State
 from higgs_shop.outputs import NoSuchOutput, Output
+from higgs_shop.outputs.output import STORED, stored_output
 from higgs_shop.tables import messages, outputs, replays
 
 # What one write transaction is about: a page that wants to write waits for no more than this.
 _AT_ONCE: Final = 500
+# About a second's work: the other chores of the background wait for it.
+_TURNS_A_ROUND: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class ReplayChoice:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One wish to deliver again. `total` is how many messages it was about."""
+    """One wish to deliver again. `total` is how many messages it is about, as far as they are chosen."""
 
     id: int
     output_id: int
@@ -72,51 +79,130 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a replay is. What a later one took over is in `total`, and in no other number.
+    """How far a replay is. What a later one took over is in `total`, and in no other number; nor is what
+    was withdrawn.
 
     Attributes:
+        is_chosen: whether all that it is about is chosen; as long as not, `total` still grows.
         dead: how many were given up again.
         waiting: how many are still to be delivered.
     """
 
+    is_chosen: bool
     total: int
     delivered: int
     dead: int
     waiting: int
 
 
+def ask_for_replay(
+    connection: Connection, output: Output, choice: ReplayChoice, *, now_ms: int
+) -> Replay:
+    """Write down that messages are to be delivered again: those that there are now.
+
+    They are chosen by `choose_more`, by and by: by whoever asked, or by the background of those who
+    forward, which also goes on where somebody else was stopped.
+
+    Args:
+        connection: of a write transaction.
+    Raises: NoSuchOutput.
+    """
+    _hold(connection, output)
+    newest = select(func.max(messages.c.id)).where(*of_output(output))
+    last_ids = [
+        connection.scalar(newest.where(messages.c.state == state)) or 0 for state in _states(choice)
+    ]
+    replay_id: int = connection.execute(
+        insert(replays).returning(replays.c.id),
+        {
+            "workspace_id": output.workspace_id,
+            "output_id": output.id,
+            "chosen": _as_stored(choice),
+            "last_id": max(last_ids),
+            "looked_at_id": 0,
+            "total": 0,
+            "started_at_ms": now_ms,
+            "chosen_at_ms": None,
+        },
+    ).scalar_one()
+    return Replay(replay_id, output.id, choice, total=0, started_at_ms=now_ms)
+
+
+def choose_more(database: Database, output: Output, replay_id: int, *, now_ms: int) -> bool:
+    """Make the next few messages of a replay wait again, oldest first, in one short transaction.
+
+    Any number may do so at once: each message is chosen once.
+
+    Returns: whether there may be more to choose; False also when the output or the replay is gone.
+    Raises: DatabaseBusy.
+    """
+    of = {
+        "of_workspace": output.workspace_id,
+        "of_output": output.id,
+        "of_replay": replay_id,
+    }
+    with database.read() as connection:
+        row = connection.execute(_CHOOSING, of).one_or_none()
+        if row is None:
+            return False
+        choosing = _Choosing(output, replay_id, _as_chosen(row.chosen), *row[1:])
+        found = _next_of(connection, choosing)
+    with database.write() as connection:
+        try:
+            _hold(connection, output)
+        except NoSuchOutput:
+            return False
+        if connection.scalar(_HOLD_REPLAY, of | {"looked_at": choosing.looked_at_id}) is None:
+            return True  # somebody else went on with it meanwhile
+        marked, looked_at_id = _mark(connection, choosing, found) if found else (0, 0)
+        is_chosen = len(found) < _AT_ONCE and looked_at_id == (found[-1].id if found else 0)
+        values = {
+            "more": marked,
+            "new_looked_at": looked_at_id or choosing.last_id,
+            "new_chosen_at_ms": now_ms if is_chosen else None,
+        }
+        connection.execute(_GO_ON, of | values)
+    return not is_chosen
+
+
 def start_replay(
     database: Database, output: Output, choice: ReplayChoice, *, now_ms: int
 ) -> Replay:
-    """Make messages wait again, to be delivered by whoever forwards.
-
-    It is done by and by, in short transactions: what ends it halfway leaves a replay of what was done so
-    far, and starting another one does the rest. What is enqueued meanwhile is not part of it.
-
-    Args:
-        now_ms: when it was asked for.
-    Raises: NoSuchOutput. DatabaseBusy.
+    """Ask for a replay and choose all that it is about. Raises: NoSuchOutput. DatabaseBusy: whoever
+    forwards then goes on with it.
     """
     with database.write() as connection:
-        _hold(connection, output)
-        replay_id: int = connection.execute(
-            insert(replays).returning(replays.c.id),
-            {
-                "workspace_id": output.workspace_id,
-                "output_id": output.id,
-                "chosen": _as_stored(choice),
-                "total": 0,
-                "started_at_ms": now_ms,
-            },
-        ).scalar_one()
-    replay = Replay(replay_id, output.id, choice, total=0, started_at_ms=now_ms)
-    total = 0
-    for found in _chosen(database, output, replay):
-        left = found
-        while left:
-            marked, left = _mark(database, output, replay, left)
-            total += marked
-    return replace(replay, total=total)
+        replay = ask_for_replay(connection, output, choice, now_ms=now_ms)
+    while choose_more(database, output, replay.id, now_ms=now_ms):
+        pass
+    with database.read() as connection:
+        progress = progress_of(connection, output, replay.id)
+    return replace(replay, total=progress.total if progress else 0)
+
+
+def go_on_choosing(database: Database, *, clock: Clock, on_messages: Callable[[], None]) -> int:
+    """The background's round: go on with the replays of all workspaces that are not wholly chosen.
+
+    They take turns. Of very many messages, some are left for the next round.
+
+    Args:
+        on_messages: called when there may be something new to send.
+    Returns: how many turns it took. Raises: DatabaseBusy.
+    """
+    turns = 0
+    while turns < _TURNS_A_ROUND:
+        with database.read() as connection:
+            unfinished = [
+                (stored_output(row[1:]), row[0]) for row in connection.execute(_UNFINISHED)
+            ]
+        if not unfinished:
+            break
+        for output, replay_id in unfinished:
+            choose_more(database, output, replay_id, now_ms=clock())
+            turns += 1
+    if turns:
+        on_messages()
+    return turns
 
 
 def count_chosen(connection: Connection, output: Output, choice: ReplayChoice, *, most: int) -> int:
@@ -146,12 +232,13 @@ def list_chosen(
 def progress_of(connection: Connection, output: Output, replay_id: int) -> Progress | None:
     """How far a replay of this output is; None when the output has no such one."""
     of = {"of_workspace": output.workspace_id, "of_output": output.id, "of_replay": replay_id}
-    total = connection.scalar(_TOTAL, of)
-    if total is None:
+    row = connection.execute(_TOTAL, of).one_or_none()
+    if row is None:
         return None
     numbers: dict[str, int] = dict(connection.execute(_BY_STATE, of).all())
     return Progress(
-        total=total,
+        is_chosen=row.chosen_at_ms is not None,
+        total=row.total,
         delivered=numbers.get("delivered", 0),
         dead=numbers.get("dead", 0),
         waiting=numbers.get("waiting", 0),
@@ -168,77 +255,77 @@ def list_replays(connection: Connection, output: Output, *, most: int) -> list[R
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Choosing:
+    """A replay that is being chosen."""
+
+    output: Output
+    id: int
+    choice: ReplayChoice
+    last_id: int
+    looked_at_id: int
+    started_at_ms: int
+
+
+class _Found(NamedTuple):
     id: int
     mpid: int
 
 
-def _chosen(database: Database, output: Output, replay: Replay) -> Iterator[list[_Found]]:
-    """What is to be replayed, oldest first, a few at a time; each time read anew."""
-    newest = select(func.max(messages.c.id)).where(*of_output(output))
-    with database.read() as connection:
-        last_id = max(
-            connection.scalar(newest.where(messages.c.state == state)) or 0
-            for state in _states(replay.choice)
-        )
-    for state in _states(replay.choice):
+def _next_of(connection: Connection, choosing: _Choosing) -> list[_Found]:
+    """The next few that are to be chosen, oldest first."""
+    found: list[_Found] = []
+    # Each state is a run of the index: together they would have to be sorted.
+    for state in _states(choosing.choice):
         wanted = (
             select(messages.c.id, messages.c.mpid)
             .where(
-                *_conditions(output, replay.choice),
+                *_conditions(choosing.output, choosing.choice),
                 messages.c.state == state,
-                messages.c.id > bindparam("after"),
-                messages.c.id <= last_id,
-                # What was dead may be delivered by now, and was chosen already.
-                or_(messages.c.replay_id.is_(None), messages.c.replay_id != replay.id),
+                messages.c.id > choosing.looked_at_id,
+                messages.c.id <= choosing.last_id,
+                # Those that were marked while others held up what lies before them.
+                or_(messages.c.replay_id.is_(None), messages.c.replay_id != choosing.id),
             )
             .order_by(messages.c.id)
             .limit(_AT_ONCE)
         )
-        after = 0
-        while True:
-            with database.read() as connection:
-                found = [_Found(*row) for row in connection.execute(wanted, {"after": after})]
-            if not found:
-                break
-            yield found
-            after = found[-1].id
+        found += [_Found(*row) for row in connection.execute(wanted)]
+    return sorted(found)[:_AT_ONCE]
 
 
-def _mark(
-    database: Database, output: Output, replay: Replay, found: Sequence[_Found]
-) -> tuple[int, list[_Found]]:
+def _mark(connection: Connection, choosing: _Choosing, found: Sequence[_Found]) -> tuple[int, int]:
     """Make those wait again whose mailboxes are free, and the first of them in any case.
 
     Whoever enqueues or records holds mailboxes as well, in whatever order. Waiting for the first one
     while holding none, and for no other, is in nobody's way.
-    Returns: how many were made to wait, and those whose mailboxes others held.
+    Returns: how many were made to wait, and the id up to which there are none left.
     """
-    of = {"of_workspace": output.workspace_id, "of_output": output.id}
-    with database.write() as connection:
-        _hold(connection, output)
-        first = MailboxKey(output.workspace_id, output.id, found[0].mpid)
-        if not hold_mailbox(connection, first):  # the store was reset meanwhile
-            return 0, []
-        mpids = {each.mpid for each in found}
-        held = hold_free_mailboxes(connection, output.workspace_id, output.id, mpids)
-        due_at_ms = replay.started_at_ms
-        if not database.is_sqlite:  # whoever asks may be ahead of the clock that says what is due
-            due_at_ms = min(due_at_ms, database_time(connection))
-        marked = connection.execute(
-            _MARK,
-            of
-            | {
-                "ids": [each.id for each in found if each.mpid in held],
-                "states": _states(replay.choice),
-                "new_replay": replay.id,
-                "due_at_ms": due_at_ms,
-            },
-        ).rowcount
+    output = choosing.output
+    hold_mailbox(connection, MailboxKey(output.workspace_id, output.id, found[0].mpid))
+    held = hold_free_mailboxes(
+        connection, output.workspace_id, output.id, {each.mpid for each in found}
+    )
+    due_at_ms = choosing.started_at_ms
+    if connection.dialect.name == "postgresql":
+        # Whoever asks may be ahead of the clock that says what is due.
+        due_at_ms = min(due_at_ms, database_time(connection))
+    marked = connection.execute(
+        _MARK,
+        {
+            "of_workspace": output.workspace_id,
+            "of_output": output.id,
+            "ids": [each.id for each in found if each.mpid in held],
+            "states": _states(choosing.choice),
+            "new_replay": choosing.id,
+            "due_at_ms": due_at_ms,
+        },
+    ).rowcount
+    if held:
         keys = [MailboxKey(output.workspace_id, output.id, mpid) for mpid in held]
         set_due(connection, keys, due_at_ms)
-        connection.execute(_ADD_TO_TOTAL, of | {"of_replay": replay.id, "more": marked})
-    return marked, [each for each in found if each.mpid not in held]
+    # The first one's mailbox is held, or was forgotten together with all that was in it.
+    passed = takewhile(lambda each: each.mpid in held, found[1:])
+    return marked, max((each.id for each in passed), default=found[0].id)
 
 
 def _hold(connection: Connection, output: Output) -> None:
@@ -294,6 +381,10 @@ _MARK: Final = (
     .values(
         state="waiting",
         attempts_before=messages.c.attempts,
+        delivered_before_ms=case(
+            (messages.c.state == "delivered", messages.c.closed_at_ms),
+            else_=messages.c.delivered_before_ms,
+        ),
         replay_id=bindparam("new_replay"),
         next_attempt_ms=bindparam("due_at_ms"),
         closed_at_ms=null(),
@@ -306,11 +397,41 @@ _this_replay: Final = (
     replays.c.id == bindparam("of_replay"),
 )
 
-_ADD_TO_TOTAL: Final = (
-    update(replays).where(*_this_replay).values(total=replays.c.total + bindparam("more"))
+_still_choosing: Final = replays.c.chosen_at_ms.is_(None)
+
+_CHOOSING: Final = select(
+    replays.c.chosen, replays.c.last_id, replays.c.looked_at_id, replays.c.started_at_ms
+).where(*_this_replay, _still_choosing)
+
+_HOLD_REPLAY: Final = (
+    select(replays.c.id)
+    .where(*_this_replay, _still_choosing, replays.c.looked_at_id == bindparam("looked_at"))
+    .with_for_update()
 )
 
-_TOTAL: Final = select(replays.c.total).where(*_this_replay)
+_GO_ON: Final = (
+    update(replays)
+    .where(*_this_replay)
+    .values(
+        total=replays.c.total + bindparam("more"),
+        looked_at_id=bindparam("new_looked_at"),
+        chosen_at_ms=bindparam("new_chosen_at_ms"),
+    )
+)
+
+_UNFINISHED: Final = (
+    select(replays.c.id, *STORED)
+    .join_from(
+        replays,
+        outputs,
+        and_(outputs.c.workspace_id == replays.c.workspace_id, outputs.c.id == replays.c.output_id),
+    )
+    .where(_still_choosing)
+    .order_by(replays.c.id)
+    .limit(_TURNS_A_ROUND)
+)
+
+_TOTAL: Final = select(replays.c.total, replays.c.chosen_at_ms).where(*_this_replay)
 
 _BY_STATE: Final = (
     select(messages.c.state, func.count())

@@ -22,7 +22,14 @@ from higgs_shop.mistakes import Mistake
 from higgs_shop.outputs.errors import NoSuchOutput, OutputRefused
 from higgs_shop.outputs.output import STORED, Output, stored_output
 from higgs_shop.outputs.settings import OutputSettings
-from higgs_shop.tables import gatherings, mailboxes, messages, outputs, replays
+from higgs_shop.tables import (
+    gatherings,
+    given_up_totals,
+    mailboxes,
+    messages,
+    outputs,
+    replays,
+)
 from higgs_shop.upsert import insert_or_ignore
 
 MAIN_OUTPUT: Final = "webhook"
@@ -145,7 +152,7 @@ def remove_output(connection: Connection, output: Output) -> None:
     if gone.rowcount == 0:
         raise NoSuchOutput(output.name)
     # A sender that records holds the mailbox, and then changes its messages.
-    for table in (gatherings, mailboxes, messages, replays):
+    for table in (gatherings, mailboxes, messages, replays, given_up_totals):
         connection.execute(
             delete(table).where(
                 table.c.workspace_id == output.workspace_id, table.c.output_id == output.id

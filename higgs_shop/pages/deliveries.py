@@ -122,14 +122,16 @@ def _with_gaps(
 ) -> list[dict[str, Any]]:
     """The messages for the templates; where the list is one person's, whole, a gap is marked above it.
 
-    What was given up leaves a hole once a later one was delivered: that one told the receiver.
+    What was given up leaves a hole once a later one was delivered: that one told the receiver. What was
+    delivered before it was replayed leaves none, whatever becomes of the replay.
     """
     views = []
     gone_on = False
     for message in found:
-        is_dead = message.state == "dead"
-        views.append({**_message(message, output), "is_gap": is_all_of_one and is_dead and gone_on})
-        gone_on = gone_on or message.state == "delivered"
+        was_delivered = message.state == "delivered" or message.delivered_before_ms is not None
+        is_lost = message.state == "dead" and not was_delivered
+        views.append({**_message(message, output), "is_gap": is_all_of_one and is_lost and gone_on})
+        gone_on = gone_on or was_delivered
     return views
 
 
@@ -153,6 +155,7 @@ def _message(message: ListedMessage, output: Output) -> dict[str, Any]:
         "next_try": next_try_of(message, output, parts().clock()),
         "closed_at_ms": message.closed_at_ms,
         "is_replayed": message.is_replayed,
+        "delivered_before_ms": message.delivered_before_ms,
     }
 
 

@@ -36,6 +36,11 @@ def opt_out() -> Response:
         message += f" {discarded.unattributed} events that had no profile yet were discarded."
     if discarded and discarded.unsent:
         message += f" {discarded.unsent} events that were still to be sent will not be."
+    if discarded and discarded.withdrawn:
+        message += (
+            f" {discarded.withdrawn:,} events that were not delivered yet will not be; one that is "
+            "being sent at this moment may still arrive."
+        )
     flash(message, "info")
     return redirect(step.location, 303)
 

@@ -1,5 +1,6 @@
 """Delivering again: chosen, counted, asked for, and followed until it is done."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from flask import Blueprint, abort, redirect, render_template, request, session
@@ -12,10 +13,12 @@ from higgs_shop.asking.current_visitor import submitting_untracked
 from higgs_shop.asking.looked_into import choice_of, url_within, workspace_or_404
 from higgs_shop.asking.observers import observers_only
 from higgs_shop.asking.parts import parts
+from higgs_shop.database import DatabaseBusy
 from higgs_shop.outbox import MOST_COUNTED, Replay, ReplayChoice
 from higgs_shop.outputs import NoSuchOutput, Output
 from higgs_shop.pages.connection_forms import ReplayForm
-from higgs_shop.showing import counted, short_mpid
+from higgs_shop.showing import counted, short_mpid, span
+from higgs_shop.webhook_output import schedule_after
 
 bp = Blueprint("replays", __name__)
 bp.before_request(observers_only)
@@ -42,30 +45,32 @@ def ask(name: str) -> str:
             form=form,
             number=number,
             counted=None if number is None else counted(number),
+            held_up_for=span(sum(schedule_after(None, parts().settings.webhook_retry_seconds))),
             **choice_of(connection, workspace_or_404(connection), "connections.show"),
         )
 
 
 @bp.post("/connections/<name>/replay")
 def start(name: str) -> Response:
-    """Deliver again what was chosen; the answer leads to how far it is."""
+    """Deliver again what is chosen; the answer leads to how far it is, and waits for no more than a few."""
     form = ReplayForm()
     if not form.validate_on_submit():
         abort(400, "That choice cannot be read. Choose again.")
     location = url_within("connections.show_one", name=name, _anchor="replays")
-    with submitting_untracked(location) as (connection, sent):
-        output = output_or_404(connection, name)
-    if sent.is_new:
-        # It has transactions of its own, many short ones.
-        try:
-            replay = outbox.start_replay(
-                parts().database, output, _choice(form), now_ms=parts().clock()
-            )
-        except NoSuchOutput:
-            abort(404, NO_SUCH_CONNECTION)
-        parts().forwarder.wake()
-        location = url_within("replays.show", name=name, number=replay.id)
-    return redirect(location, 303)
+    now_ms = parts().clock()
+    try:
+        with submitting_untracked(location) as (connection, sent):
+            output = output_or_404(connection, name)
+            if not sent.is_new:
+                return redirect(location, 303)
+            replay = outbox.ask_for_replay(connection, output, _choice(form), now_ms=now_ms)
+    except NoSuchOutput:
+        abort(404, NO_SUCH_CONNECTION)
+    # The first few, which are all there are as a rule. The background goes on.
+    with suppress(DatabaseBusy):
+        outbox.choose_more(parts().database, output, replay.id, now_ms=now_ms)
+    parts().forwarder.wake()
+    return redirect(url_within("replays.show", name=name, number=replay.id), 303)
 
 
 @bp.get(f"/connections/<name>/replays/<{_REPLAY}:number>")
@@ -104,9 +109,10 @@ def replay_view(connection: Connection, output: Output, replay: Replay) -> dict[
 
 
 def _progress_view(progress: outbox.Progress) -> dict[str, Any]:
-    """What a later replay took over is done with, as far as this one goes."""
+    """What a later replay took over, or its person withdrew, is done with, as far as this one goes."""
     taken_over = progress.total - progress.waiting - progress.delivered - progress.dead
     return {
+        "is_chosen": progress.is_chosen,
         "total": progress.total,
         "done": progress.total - progress.waiting,
         "waiting": progress.waiting,

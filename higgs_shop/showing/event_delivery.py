@@ -144,4 +144,5 @@ def _why_kept(event: LoggedEvent, outputs: Sequence[Output]) -> str | None:
         return "historical"
     # An output that gathers has no message before it hands over what it has gathered.
     gathers = any(of.settings.send_as_batch or of.settings.wait_for_session for of in outputs)
+    # Or withdrawn, which leaves nothing behind to tell it from.
     return None if gathers else "unwanted"

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, select
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.identity_types import CUSTOMER_ID
+from higgs_shop.outbox import withdraw
 from higgs_shop.tables import device_users
 from higgs_shop.tracker import (
     Epoch,
@@ -61,10 +62,12 @@ class Discarded:
     Attributes:
         unattributed: how many events were forgotten, since nobody knew yet whose they were.
         unsent: how many were to be sent with others or after their session, and are not.
+        withdrawn: how many waited to be delivered, or were given up, at any output, and are not sent.
     """
 
-    unattributed: int
-    unsent: int
+    unattributed: int = 0
+    unsent: int = 0
+    withdrawn: int = 0
 
 
 class Visitors:
@@ -246,7 +249,7 @@ class Visitors:
     def opt_out(self, step: Step) -> Discarded:
         """The visitor does not want to be tracked: one last event says so."""
         if step.visit.is_opted_out:
-            return Discarded(unattributed=0, unsent=0)
+            return Discarded()
         visit = step.visit
         if step.log is not None and step.log.epoch.mpid is not None:
             self._tracker.log(step.log, OptOut(is_opted_out=True))
@@ -258,7 +261,10 @@ class Visitors:
         )
         where = (step.connection, visit.workspace_id, visit.device_stamp)
         discarded = Discarded(
-            unattributed=discard_unattributed(*where), unsent=discard_gathered(*where)
+            unattributed=discard_unattributed(*where),
+            # Before the messages: what is being handed over now is one of them by then.
+            unsent=discard_gathered(*where),
+            withdrawn=withdraw(*where, now_ms=step.now_ms),
         )
         visits.set_opt_out(step.connection, step.visit, opted_out_at_ms=step.now_ms)
         return discarded

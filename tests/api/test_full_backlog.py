@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from higgs_shop.outbox import BACKLOG_IS_FULL
 from tests.api.conftest import OpenStore, Store
 from tests.api.intake.conftest import Sender, basic, batch, event
 from tests.api.journeys import sign_up
-from tests.api.test_command_line import command
+from tests.api.test_command_line import command, get, running
+from tests.browser.store_process import until
 from tests.network_faults import Receiver, Reply
 
 
@@ -104,3 +106,26 @@ def test_when_there_is_room_again_a_replay_delivers_all_of_it_in_order(
         body = json.loads(request.body)
         came.setdefault(body["mpid"], []).append(body["context"]["mpid_sequence"])
     assert [sequences == sorted(sequences) for sequences in came.values()] == [True, True]
+
+
+def test_a_store_that_leaves_forwarding_to_others_notices_it_too(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """All that forward may be gone for a week."""
+    settings = {
+        "INSTANCE": str(tmp_path),
+        "WEBHOOK_URL": receiver.url,
+        "WEBHOOK_MOST_WAITING": "2",
+    }
+    with running("run", "--no-forward", "--port", "0", cwd=tmp_path, **settings) as (address, _):
+        get(address, "/about")
+        until(
+            lambda: get(address, "/readyz").json()["outputs"][0]["is_full"], "the backlog is full"
+        )
+        get(address, "/about")
+        told = get(address, "/readyz").json()
+    assert told["forwarder"] == "silent"
+    (output,) = told["all_workspaces"]["outputs_in_trouble"]
+    assert output["state"] == "full"
+    assert output["dead"] > 0
+    assert receiver.requests == []

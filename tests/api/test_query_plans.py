@@ -27,6 +27,8 @@ _ALLOWED = re.compile(
     # There are a hundred of them at most.
     r"|SEARCH inbox_sessions USING (COVERING )?INDEX \w+ \(workspace_id=\?\)"
     r"|SCAN outputs USING INDEX ix_outputs_ending$"
+    # Replays that are still being chosen are few, and this index holds no others.
+    r"|SCAN replays USING INDEX ix_replays_choosing$"
     r"|SEARCH device_users USING INDEX ix_device_users_workspace_id_first_seen_ms "
     r"|SEARCH outputs USING INDEX sqlite_autoindex_outputs_1 "
     r"|SEARCH messages USING INDEX uq_messages_waiting "

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from higgs_shop import outbox
 from higgs_shop.background import beat, this_forwarder
 from higgs_shop.clock import system_clock
+from higgs_shop.database import DatabaseBusy
 from higgs_shop.outputs import pause_output
 from tests.api.conftest import FakeClock, OpenStore, Store
 from tests.api.journeys import mpid
@@ -108,7 +110,9 @@ def test_dead_letters_arrive_with_the_same_ids_and_bytes_on_both_databases(
     assert len(before) == 2
 
     started, who = said(replay(store))
-    assert started.partition(": ")[2] == "2 messages wait to be delivered again."
+    words, _, holding_up = started.partition(": ")[2].partition(". ")
+    assert words == "2 messages wait to be delivered again"
+    assert holding_up.startswith("One that fails again holds up what is new of its person")
     assert who == "Nobody forwards now; start the store, or higgs-shop forward."
     receiver.answer = lambda _: Reply(204)
     deliver(store)
@@ -314,7 +318,7 @@ class TestWatching:
         monkeypatch.setattr("higgs_shop.replay_command.time", Meanwhile())
         lines = said(replay(store, "--watch"))
         assert lines[-1] == (
-            "Replay 1: 0 delivered, 0 dead, 0 waiting, 2 taken over by a later replay."
+            "Replay 1: 0 delivered, 0 dead, 0 waiting, 2 taken over by a later replay or withdrawn."
         )
 
     @pytest.mark.usefixtures("visitor_mpid")
@@ -362,6 +366,51 @@ class TestWatching:
         assert said(replay(store, "--watch"))[-1] == (
             "Replay 1: the output is gone, and its messages with it."
         )
+
+
+class TestEndedWhileItChooses:
+    """One message at a time, and something ends the command after the first."""
+
+    @pytest.fixture(autouse=True)
+    def one_at_once(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        give_up(store)
+        monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 1)
+
+    def end_by(self, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+        choose_more, calls = outbox.choose_more, iter([1])
+
+        def ended(*arguments: Any, **options: Any) -> bool:
+            if next(calls, None) is None:
+                raise error
+            return choose_more(*arguments, **options)
+
+        monkeypatch.setattr("higgs_shop.outbox.choose_more", ended)
+
+    def test_ctrl_c_leaves_the_rest_to_whoever_forwards(
+        self, store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.end_by(KeyboardInterrupt(), monkeypatch)
+        lines = said(replay(store))
+        assert "Whoever forwards goes on with it without this command." in lines
+        (told,) = (line for line in lines if line.startswith("Replay 1"))
+        assert "1 messages wait to be delivered again so far; more are still being chosen" in told
+        self.is_finished(store, receiver)
+
+    def test_a_database_that_is_busy_is_said_and_the_rest_is_done_all_the_same(
+        self, store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.end_by(DatabaseBusy("another writer held the database"), monkeypatch)
+        assert "another writer held the database" in refused(replay(store))
+        self.is_finished(store, receiver)
+
+    def is_finished(self, store: Store, receiver: Receiver) -> None:
+        """By the background of a store that runs, with nothing twice."""
+        receiver.answer = lambda _: Reply(204)
+        store.parts.background.do_round()
+        deliver(store)
+        again = sent(receiver, since=2)
+        assert sorted(again) == sorted(sent(receiver, since=0)[:2])
+        assert [row["total"] for row in store.rows("replays")] == [2]
 
 
 @pytest.mark.usefixtures("visitor_mpid")

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from higgs_shop import outbox
 from higgs_shop.background import beat, this_forwarder
-from higgs_shop.outputs import mark_full
+from higgs_shop.outputs import find_output, mark_full
+from higgs_shop.tables import messages
 from higgs_shop.webhook_output import sign
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import OpenStore, Store
@@ -381,8 +383,36 @@ def _replaying(store: Store, visitor: Browser) -> Iterable[tuple[str, Page]]:
         again = visitor.get("/connections/webhook/replay?what=all")
         visitor.submit(again, "replay-start")
     yield "/connections/<name>/replays/<number>", visitor.get(first.path)
+    yield from _still_choosing(store, visitor)
+    yield from _given_up_as_a_replay(store, visitor)
     yield "/connections/<name>/deliveries", visitor.get("/connections/webhook/deliveries")
     yield "/connections/<name>", visitor.get("/connections/webhook")
+
+
+def _still_choosing(store: Store, visitor: Browser) -> Iterable[tuple[str, Page]]:
+    """A replay that nobody has gone on with yet."""
+    with store.parts.database.write() as connection:
+        output = find_output(connection, "default", "webhook")
+        assert output is not None
+        asked = outbox.ask_for_replay(
+            connection, output, outbox.ReplayChoice(), now_ms=store.clock()
+        )
+    page = visitor.get(f"/connections/webhook/replays/{asked.id}")
+    yield "/connections/<name>/replays/<number>", page
+
+
+def _given_up_as_a_replay(store: Store, visitor: Browser) -> Iterable[tuple[str, Page]]:
+    """As if a message that was delivered before had used up its attempts since."""
+    with store.parts.database.write() as connection:
+        connection.execute(
+            update(messages)
+            .where(messages.c.delivered_before_ms.is_not(None))
+            .values(state="dead", closed_at_ms=store.clock())
+        )
+    listed = visitor.get("/connections/webhook/deliveries?state=dead")
+    yield "/connections/<name>/deliveries", listed
+    for link in listed.all("delivery-link"):
+        yield "/connections/<name>/deliveries/<number>", visitor.get(link["href"])
 
 
 def _full(store: Store, visitor: Browser, path: str) -> Page:

@@ -16,7 +16,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from higgs_shop import outbox
 from higgs_shop.database import Database
-from higgs_shop.outbox import ReplayChoice
+from higgs_shop.outbox import Attempt, ReplayChoice
 from higgs_shop.outputs import (
     OutputSettings,
     add_output,
@@ -259,7 +259,8 @@ def _receive(store: Store, visitor: Browser) -> list[Any]:
 
 
 def _look(visitor: Browser) -> list[Any]:
-    pages = [visitor.get(path) for path in ("/x-ray", "/inbox", "/intake", "/readyz")]
+    # Not `/readyz`, which is about all workspaces, for whoever watches the store.
+    pages = [visitor.get(path) for path in ("/x-ray", "/inbox", "/intake")]
     told: list[Any] = []
     for path in ("/profiles", "/profiles?q=a%40example.com", "/profiles?q=1000"):
         page = visitor.get(path)
@@ -322,8 +323,12 @@ def _replay(store: Store) -> list[Any]:
     with database.read() as connection:
         assert outbox.list_replays(connection, output, most=2) == [replay]
         progress = outbox.progress_of(connection, output, replay.id)
+    with database.write() as connection:
+        dead = Attempt(listed[0].id, 1, 500, None, "", 1, 1, state="dead", wait_ms=None)
+        outbox.count_given_up(connection, output, [dead])
+        given_up = outbox.given_up_total(connection, output)
     sequences = [message.sequence for message in chosen + listed]
-    return [counted, sequences, len(attempts), progress]
+    return [counted, sequences, len(attempts), progress, given_up]
 
 
 def _try_out(store: Store) -> list[Any]:

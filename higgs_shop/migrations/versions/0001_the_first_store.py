@@ -262,6 +262,14 @@ def upgrade() -> None:
         "ix_gatherings_waits_for_since_ms", "gatherings", ["waits_for", "since_ms"], unique=False
     )
     op.create_table(
+        "given_up_totals",
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("output_id", _ID, autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace_id", "output_id", name="pk_given_up_totals"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "heartbeats",
         sa.Column("worker", sa.Text(), nullable=False),
         sa.Column("beat_at_ms", sa.BigInteger(), nullable=False),
@@ -393,6 +401,7 @@ def upgrade() -> None:
         sa.Column("enqueued_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("next_attempt_ms", sa.BigInteger(), nullable=False),
         sa.Column("closed_at_ms", sa.BigInteger(), nullable=True),
+        sa.Column("delivered_before_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_messages"),
         sqlite_autoincrement=True,
     )
@@ -587,10 +596,21 @@ def upgrade() -> None:
         sa.Column("workspace_id", sa.Text(), nullable=False),
         sa.Column("output_id", _ID, nullable=False),
         sa.Column("chosen", _JSON, nullable=False),
+        sa.Column("last_id", _ID, nullable=False),
+        sa.Column("looked_at_id", _ID, nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("chosen_at_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_replays"),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_replays_choosing",
+        "replays",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("chosen_at_ms IS NULL"),
+        postgresql_where=sa.text("chosen_at_ms IS NULL"),
     )
     op.create_index("ix_replays_output_id_id", "replays", ["output_id", "id"], unique=False)
     op.create_table(

@@ -9,6 +9,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from higgs_shop import outbox
+from higgs_shop.database import DatabaseBusy
 from higgs_shop.webhook_output import sign
 from tests.api.browsing import Browser, Page
 from tests.api.conftest import PRODUCTION, OpenStore, Store
@@ -755,6 +756,83 @@ class TestReplay:
         assert not wrong.has("replay-start")
         wrong = visitor.send(form.with_values({"since": "2026-03-02", "until": "2026-03-01"}))
         assert wrong.has("replay-until-error")
+
+    def test_what_was_delivered_before_is_no_gap_when_its_replay_fails(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        number = mpid(visitor.get("/about"))
+        deliver(store)
+        listed = visitor.get(f"/connections/webhook/deliveries?mpid={number}")
+        oldest = listed.all("delivery-link")[-1]["href"]
+        visitor.submit(
+            visitor.get(visitor.get(oldest).one("delivery-replay")["href"]), "replay-start"
+        )
+        receiver.answer = lambda _: REFUSED
+        exhaust(store)
+
+        page = visitor.get(oldest)
+        assert page.one("delivery-state")["data-state"] == "dead"
+        assert not page.has("delivery-gap")
+        assert "The receiver took it before it was replayed" in page.text("delivery-had-before")
+        listed = visitor.get(f"/connections/webhook/deliveries?mpid={number}")
+        assert not listed.has("delivery-gap")
+        assert listed.text("delivery-had-before") == "The receiver has it from before the replay."
+
+    def test_whom_an_old_message_holds_up_is_said_before(
+        self, store: Store, visitor: Browser
+    ) -> None:
+        visitor.get("/about")
+        deliver(store)
+        asked = visitor.get("/connections/webhook/replay?what=all")
+        assert "holds up what is new of its person" in asked.text("replay-holds-up")
+        assert "about 3 d" in asked.text("replay-holds-up")
+
+    def test_of_many_the_background_chooses_the_rest_and_the_page_says_so_until_then(
+        self, on_each: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 1)
+        visitor = on_each.browser()
+        for _ in range(2):
+            visitor.get("/about")
+        deliver(on_each)
+        first = {each.headers["webhook-id"] for each in receiver.requests}
+        form = visitor.get("/connections/webhook/replay?what=all")
+        page = visitor.follow(visitor.submit(form, "replay-start"))
+        assert page.one("replay-choosing")["data-total"] == "1"
+        assert page.text("replay-choosing").startswith("Still choosing")
+        assert not page.has("replay-progress")
+        assert "still choosing" in visitor.get("/connections/webhook").text("connection-replay")
+        deliver(on_each)
+        assert visitor.get(page.path).has("replay-look-again")
+
+        on_each.parts.background.do_round()
+        deliver(on_each)
+
+        page = visitor.get(page.path)
+        assert not page.has("replay-choosing")
+        assert page.one("replay-done")["data-total"] == "3"
+        assert page.text("replay-delivered") == "3"
+        again = [each.headers["webhook-id"] for each in receiver.requests[3:]]
+        assert len(again) == 3
+        assert set(again) == first
+
+    def test_a_busy_database_loses_no_replay(
+        self, store: Store, visitor: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The form is spent by then: what it asked for is kept with it."""
+
+        def busy(*_arguments: object, **_options: object) -> None:
+            raise DatabaseBusy("somebody writes for long")
+
+        visitor.get("/about")
+        deliver(store)
+        form = visitor.get("/connections/webhook/replay?what=all")
+        with monkeypatch.context() as patched:
+            patched.setattr("higgs_shop.outbox.choose_more", busy)
+            page = visitor.follow(visitor.submit(form, "replay-start"))
+        assert page.has("replay-choosing")
+        store.parts.background.do_round()
+        assert visitor.get(page.path).one("replay-done")["data-total"] == "2"
 
     def test_a_form_sent_twice_replays_once(self, store: Store, visitor: Browser) -> None:
         visitor.get("/about")

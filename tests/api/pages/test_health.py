@@ -1,9 +1,21 @@
 """Alive and ready, for whoever watches the process."""
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from higgs_shop import __version__, outbox
 from higgs_shop.background import beat, this_forwarder
+from higgs_shop.outbox import Attempt, count_given_up
+from higgs_shop.outputs import (
+    Output,
+    add_output,
+    change_output,
+    list_outputs,
+    mark_full,
+    pause_output,
+)
 from tests.api.browsing import Browser
 from tests.api.conftest import OpenStore, Store
 from tests.network_faults import Receiver, Reply
@@ -33,9 +45,17 @@ def test_a_store_is_ready_and_tells_whether_anybody_delivers(
                 "waiting": 2,
                 "oldest_waiting_age_ms": 3_000,
                 "dead": 0,
+                "given_up_total": 0,
                 "is_full": False,
             }
         ],
+        "all_workspaces": {
+            "waiting_messages": 2,
+            "oldest_waiting_age_ms": 3_000,
+            "given_up_total": 0,
+            "outputs_in_trouble": [],
+            "more_outputs_in_trouble": 0,
+        },
         "counted_up_to": 10_000,
     }
     beat(store.parts.database, this_forwarder(), store.clock())
@@ -118,3 +138,109 @@ def test_counting_stops_at_a_number_that_is_told(store: Store, visitor: Browser)
         )
     assert told(visitor)["waiting_messages"] == 10_001
     assert told(visitor)["outputs"][0]["waiting"] == 10_001
+
+
+class TestAllWorkspaces:
+    """What a monitor sees of those beside the default one."""
+
+    @pytest.fixture
+    def store(self, open_store: OpenStore, database_url: str) -> Store:
+        return open_store(database_url=database_url)
+
+    @pytest.fixture
+    def kiosk(self, store: Store, visitor: Browser) -> Output:
+        visitor.submit(visitor.get("/workspaces"), "workspace-add", id="kiosk")
+        with store.parts.database.read() as connection:
+            (output,) = list_outputs(connection, "kiosk")
+        return output
+
+    def give(self, store: Store, output: Output) -> None:
+        with store.parts.database.write() as connection:
+            outbox.enqueue(
+                connection,
+                workspace_id=output.workspace_id,
+                output_id=output.id,
+                mpid=1,
+                drafts=[outbox.Draft(None, lambda _sequence, _id: b"{}")],
+                now_ms=store.clock(),
+            )
+
+    def in_trouble(self, visitor: Browser) -> dict[tuple[str, str], str]:
+        found = told(visitor)["all_workspaces"]["outputs_in_trouble"]
+        return {(each["workspace"], each["name"]): each["state"] for each in found}
+
+    def test_what_waits_counts_wherever_it_is(
+        self, store: Store, visitor: Browser, kiosk: Output
+    ) -> None:
+        self.give(store, kiosk)
+        store.clock.forward(seconds=9)
+        everywhere = told(visitor)["all_workspaces"]
+        assert everywhere["oldest_waiting_age_ms"] == 9_000
+        assert everywhere["waiting_messages"] == told(visitor)["waiting_messages"] + 1
+        assert everywhere["outputs_in_trouble"] == []
+
+    def test_one_that_is_paused_or_full_is_named_with_its_workspace(
+        self, store: Store, visitor: Browser, kiosk: Output
+    ) -> None:
+        with store.parts.database.write() as connection:
+            mark_full(connection, kiosk.id, is_full=True)
+        assert self.in_trouble(visitor) == {("kiosk", "webhook"): "full"}
+        with store.parts.database.write() as connection:
+            pause_output(connection, kiosk.id, "the receiver is rebuilt", store.clock())
+        (output,) = told(visitor)["all_workspaces"]["outputs_in_trouble"]
+        assert (output["state"], output["pause_reason"]) == ("paused", "the receiver is rebuilt")
+        assert [each["name"] for each in told(visitor)["outputs"]] == ["webhook"]
+
+    def test_one_whose_receiver_fails_is_named_until_it_is_well_again(
+        self, store: Store, visitor: Browser, kiosk: Output
+    ) -> None:
+        with Receiver() as receiver:
+            with store.parts.database.write() as connection:
+                settings = kiosk.settings.model_copy(update={"url": receiver.url})
+                change_output(connection, kiosk, settings, authorization="", secrets=())
+            receiver.script(Reply(500))
+            self.give(store, kiosk)
+            while store.parts.sender.deliver_due():
+                pass
+            assert self.in_trouble(visitor) == {("kiosk", "webhook"): "failing"}
+            outbox.try_now(store.parts.database, kiosk, now_ms=0)
+            while store.parts.sender.deliver_due():
+                pass
+            assert self.in_trouble(visitor) == {}
+
+    def test_of_many_in_trouble_some_are_named_and_the_rest_counted(
+        self, store: Store, visitor: Browser, kiosk: Output
+    ) -> None:
+        with store.parts.database.write() as connection:
+            for number in range(24):
+                add_output(
+                    connection,
+                    "kiosk",
+                    f"output-{number}",
+                    kiosk.settings,
+                    authorization="",
+                    secrets=(),
+                    now_ms=store.clock(),
+                )
+            for output in list_outputs(connection, "kiosk"):
+                pause_output(connection, output.id, "for a while", store.clock())
+        everywhere = told(visitor)["all_workspaces"]
+        assert len(everywhere["outputs_in_trouble"]) == 20
+        assert everywhere["more_outputs_in_trouble"] == 5
+
+    def test_what_was_given_up_is_counted_and_never_less(
+        self, store: Store, visitor: Browser, kiosk: Output
+    ) -> None:
+        dead = Attempt(1, 1, 500, None, "", 1, 1, state="dead", wait_ms=None)
+        for output in (*list_all(store), kiosk):
+            with store.parts.database.write() as connection:
+                count_given_up(connection, output, [dead, replace(dead, state="delivered")])
+        assert told(visitor)["outputs"][0]["given_up_total"] == 1
+        assert told(visitor)["all_workspaces"]["given_up_total"] == 3
+        outbox.start_replay(store.parts.database, kiosk, outbox.ReplayChoice(), now_ms=1)
+        assert told(visitor)["all_workspaces"]["given_up_total"] == 3
+
+
+def list_all(store: Store) -> list[Output]:
+    with store.parts.database.read() as connection:
+        return [*list_outputs(connection, "default"), *list_outputs(connection, "kiosk")]

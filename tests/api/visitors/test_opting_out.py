@@ -1,9 +1,20 @@
 """Saying no to being tracked: what is still logged, still called, and forgotten."""
 
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import insert
+
+from higgs_shop import outbox
+from higgs_shop.outputs import change_output, list_outputs
+from higgs_shop.tables import events
 from tests.api import journeys
 from tests.api.browsing import Browser
-from tests.api.conftest import FakeClock, Store
+from tests.api.conftest import FakeClock, OpenStore, Store
 from tests.api.visitors.troubled_identity import Trouble, TroubledIdentity
+from tests.network_faults import Receiver, Reply
 
 
 def opt_out(visitor: Browser) -> str:
@@ -129,3 +140,140 @@ def test_it_holds_for_the_device_whatever_the_visit(
     store.parts.background.do_round()
     assert store.labels() == []
     assert [call for call in identity.calls if call.carried_out] == []
+
+
+class TestWhatWaits:
+    """The receiver is away when somebody opts out, and comes back afterwards."""
+
+    @pytest.fixture
+    def away(self) -> Iterator[Receiver]:
+        with Receiver(lambda _: Reply(503)) as receiver:
+            yield receiver
+
+    @pytest.fixture(params=[{}, {"webhook_retry_seconds": (0,)}], ids=["waiting", "given up"])
+    def store(
+        self,
+        open_store: OpenStore,
+        database_url: str,
+        away: Receiver,
+        request: pytest.FixtureRequest,
+    ) -> Store:
+        return open_store(database_url=database_url, webhook_url=away.url, **request.param)
+
+    @pytest.fixture
+    def visitor(self, store: Store) -> Browser:
+        return store.browser()
+
+    def deliver(self, store: Store) -> None:
+        """Everything that is or will be due."""
+        while store.parts.sender.deliver_due():
+            pass
+        with store.parts.database.read() as connection:
+            (output,) = list_outputs(connection, "default")
+        outbox.start_replay(
+            store.parts.database, output, outbox.ReplayChoice(), now_ms=store.clock()
+        )
+        outbox.try_now(store.parts.database, output, now_ms=store.clock())
+        while store.parts.sender.deliver_due():
+            pass
+
+    def come_back(self, away: Receiver) -> int:
+        """Returns: how many requests there were so far."""
+        away.answer = lambda _: Reply(204)
+        return len(away.requests)
+
+    def test_of_a_thousand_that_wait_none_arrives_and_their_number_is_said(
+        self, store: Store, visitor: Browser, away: Receiver
+    ) -> None:
+        visitor.get("/about")
+        enqueue_as_if_seen(store, 997)
+        while store.parts.sender.deliver_due():
+            pass
+
+        said = opt_out(visitor)
+
+        assert "1,000 events that were not delivered yet will not be" in said, "and the page itself"
+        assert "being sent at this moment may still arrive" in said
+        before = self.come_back(away)
+        self.deliver(store)
+        (last,) = away.requests[before:]
+        assert json.loads(last.body)["events"][0]["event_type"] == "opt_out"
+        assert last.headers["higgs-shop-gap"] == "1-1000"
+
+    def test_batches_that_wait_are_taken_back_with_all_their_events(
+        self, store: Store, visitor: Browser, away: Receiver
+    ) -> None:
+        with store.parts.database.write() as connection:
+            (output,) = list_outputs(connection, "default")
+            settings = output.settings.model_copy(update={"send_as_batch": True})
+            change_output(connection, output, settings, authorization="", secrets=())
+        visitor.get("/about")
+        store.clock.forward(minutes=10)
+        store.parts.background.do_round()
+        while store.parts.sender.deliver_due():
+            pass
+        assert len(store.rows("messages")) == 1
+
+        said = opt_out(visitor)
+
+        assert "2 events that were not delivered yet" in said
+        assert "1 events that were still to be sent" in said, "the page itself, which is gathered"
+        assert store.rows("messages") == []
+        assert len(away.requests) == 1
+
+    def test_what_was_delivered_stays_and_others_get_theirs(
+        self, store: Store, visitor: Browser, away: Receiver
+    ) -> None:
+        away.answer = lambda _: Reply(204)
+        visitor.get("/about")
+        self.deliver(store)
+        away.answer = lambda _: Reply(503)
+        visitor.get("/cart")
+        other = store.browser()
+        theirs = journeys.mpid(other.get("/about"))
+
+        assert "2 events that were not delivered yet" in opt_out(visitor)
+
+        before = self.come_back(away)
+        self.deliver(store)
+        arrived = [json.loads(each.body) for each in away.requests[before:]]
+        assert [str(body["mpid"]) for body in arrived].count(theirs) == 2
+        assert len(arrived) == 3
+        assert len([row for row in store.rows("messages") if row["state"] == "delivered"]) == 5
+
+    def test_who_sends_at_that_moment_stops_after_the_message_under_way(
+        self, store: Store, visitor: Browser, away: Receiver
+    ) -> None:
+        visitor.get("/about")
+        visitor.get("/cart")
+        away.hold()
+        with ThreadPoolExecutor(1) as sending:
+            away.answer = lambda _: Reply(204)
+            round_ = sending.submit(store.parts.sender.deliver_due)
+            away.wait_for(1, 30)
+            opt_out(visitor)
+            away.release()
+            round_.result(30)
+        assert len(away.requests) == 1
+        assert [row["lease_token"] is None for row in store.rows("mailboxes")] == [False]
+
+
+def enqueue_as_if_seen(store: Store, number: int) -> None:
+    """So many pages more, of whoever was here: looking at them all would take a minute."""
+    seen = store.rows("events")[-1]
+    drafts = []
+    with store.parts.database.write() as connection:
+        for at in range(number):
+            copy = {**seen, "source_message_id": f"copy-{at}"}
+            del copy["id"]
+            event_id = connection.execute(insert(events).returning(events.c.id), copy).scalar_one()
+            drafts.append(outbox.Draft(event_id, lambda _sequence, _id: b"{}"))
+        (output,) = list_outputs(connection, "default")
+        outbox.enqueue(
+            connection,
+            workspace_id="default",
+            output_id=output.id,
+            mpid=seen["mpid"],
+            drafts=drafts,
+            now_ms=store.clock(),
+        )

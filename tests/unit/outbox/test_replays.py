@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import delete, select, update
 
 from higgs_shop import outbox
-from higgs_shop.database import Database
+from higgs_shop.database import Database, DatabaseBusy
 from higgs_shop.outbox import Message, Progress, ReplayChoice
 from higgs_shop.outputs import NoSuchOutput, Output, remove_output
 from higgs_shop.tables import mailboxes, messages, replays
@@ -86,7 +86,7 @@ def test_dead_letters_are_delivered_again_with_the_same_id_and_bytes(
         assert again[message.id].webhook_id == message.webhook_id
         assert again[message.id].body == message.body
     assert progress(database, output, started.id) == Progress(
-        total=3, delivered=3, dead=0, waiting=0
+        is_chosen=True, total=3, delivered=3, dead=0, waiting=0
     )
 
 
@@ -200,16 +200,121 @@ def test_what_is_delivered_while_the_rest_is_marked_is_not_marked_again(
     give_up(database)
     fill(database, BOB)
     deliver(database)
-    mark = outbox.replays._mark
+    everything = ReplayChoice(only_dead=False)
+    with database.write() as connection:
+        asked = outbox.ask_for_replay(connection, output, everything, now_ms=LATER_MS)
 
-    def mark_and_deliver(*arguments: object) -> object:
-        marked = mark(*arguments)  # type: ignore[arg-type]
+    while outbox.choose_more(database, output, asked.id, now_ms=LATER_MS):
         deliver(database)
-        return marked
+    deliver(database)
 
-    monkeypatch.setattr("higgs_shop.outbox.replays._mark", mark_and_deliver)
+    assert progress(database, output, asked.id) == Progress(True, 4, 4, 0, 0)
 
-    assert replay(database, output, ReplayChoice(only_dead=False)).total == 4
+
+class TestStoppedHalfway:
+    """Five dead letters, two of which are chosen when whoever asked is killed."""
+
+    @pytest.fixture(autouse=True)
+    def two_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 2)
+
+    @pytest.fixture(autouse=True)
+    def made(self, database: Database) -> list[Message]:
+        made = fill(database, ADA, BOB, ADA, BOB, 1003)
+        give_up(database)
+        return made
+
+    @pytest.fixture
+    def stopped(self, database: Database, output: Output, monkeypatch: pytest.MonkeyPatch) -> int:
+        """The second transaction finds the database busy. Returns: the replay's id."""
+        mark, slices = outbox.replays._mark, iter([None])
+
+        def busy_at_the_second(*arguments: Any) -> Any:
+            if next(slices, "none is left") is not None:
+                raise DatabaseBusy("somebody writes for long")
+            return mark(*arguments)
+
+        with monkeypatch.context() as patched:
+            patched.setattr("higgs_shop.outbox.replays._mark", busy_at_the_second)
+            with pytest.raises(DatabaseBusy):
+                replay(database, output)
+        with database.read() as connection:
+            (stopped,) = outbox.list_replays(connection, output, most=2)
+        return stopped.id
+
+    def go_on(self, database: Database) -> int:
+        return outbox.go_on_choosing(database, clock=lambda: LATER_MS, on_messages=lambda: None)
+
+    def test_it_does_not_say_that_it_is_complete(
+        self, database: Database, output: Output, stopped: int
+    ) -> None:
+        deliver(database)
+        assert progress(database, output, stopped) == Progress(False, 2, 2, 0, 0)
+
+    def test_the_background_goes_on_and_nothing_goes_out_twice(
+        self, database: Database, output: Output, made: list[Message], stopped: int
+    ) -> None:
+        sent = deliver(database)
+
+        assert self.go_on(database) > 0
+        sent += deliver(database)
+
+        assert progress(database, output, stopped) == Progress(True, 5, 5, 0, 0)
+        assert sorted((each.id, each.webhook_id, each.body) for each in sent) == [
+            (each.id, each.webhook_id, each.body) for each in made
+        ]
+        assert self.go_on(database) == 0
+
+    def test_many_who_go_on_at_once_choose_each_message_once(
+        self, database: Database, output: Output, stopped: int
+    ) -> None:
+        at_once([partial(self.go_on, database)] * 4)
+        assert progress(database, output, stopped) == Progress(True, 5, 0, 0, 5)
+
+    @pytest.mark.usefixtures("stopped")
+    def test_whoever_sends_is_told(self, database: Database) -> None:
+        told: list[str] = []
+        outbox.go_on_choosing(
+            database, clock=lambda: LATER_MS, on_messages=lambda: told.append("there is more")
+        )
+        assert told == ["there is more"]
+
+    @pytest.mark.usefixtures("stopped")
+    def test_what_came_meanwhile_is_no_part_of_it(self, database: Database) -> None:
+        deliver(database)
+        fill(database, 1004)
+        give_up(database)
+        self.go_on(database)
+        assert {each.mpid for each in deliver(database)} == {ADA, BOB, 1003}
+
+    def test_an_output_that_was_removed_ends_it(self, database: Database) -> None:
+        other = an_output(database, "other")
+        with database.write() as connection:
+            asked = outbox.ask_for_replay(connection, other, DEAD, now_ms=LATER_MS)
+        with database.write() as connection:
+            remove_output(connection, other)
+        assert not outbox.choose_more(database, other, asked.id, now_ms=LATER_MS)
+        assert self.go_on(database) == 0
+
+
+def test_of_very_many_some_are_left_for_the_next_round(
+    database: Database, output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The background has other chores."""
+    monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 1)
+    monkeypatch.setattr("higgs_shop.outbox.replays._TURNS_A_ROUND", 3)
+    fill(database, *range(1, 6))
+    give_up(database)
+    with database.write() as connection:
+        asked = outbox.ask_for_replay(connection, output, DEAD, now_ms=LATER_MS)
+
+    rounds = [
+        outbox.go_on_choosing(database, clock=lambda: LATER_MS, on_messages=lambda: None)
+        for _ in range(3)
+    ]
+
+    assert rounds == [3, 3, 0]
+    assert progress(database, output, asked.id) == Progress(True, 5, 0, 0, 5)
 
 
 class TestChoices:
@@ -289,6 +394,22 @@ class TestChoices:
             assert outbox.count_chosen(connection, output, everything, most=2) == 2
 
 
+def test_what_was_delivered_before_is_remembered_whatever_becomes_of_the_replay(
+    database: Database, output: Output
+) -> None:
+    fill(database, ADA, BOB)
+    settle(database, delivered)
+    replay(database, output, ReplayChoice(only_dead=False, mpid=ADA))
+    settle(database, partial(failed, wait_ms=None), now_ms=LATER_MS)
+    replay(database, output, ReplayChoice(mpid=ADA))
+
+    with database.read() as connection:
+        of_bob, of_ada = outbox.list_messages(connection, output, most=9)
+    assert (of_ada.state, of_bob.state) == ("waiting", "delivered")
+    assert of_ada.delivered_before_ms == of_bob.closed_at_ms
+    assert of_bob.delivered_before_ms is None
+
+
 def test_replays_are_listed_with_what_was_asked_for(database: Database, output: Output) -> None:
     other = an_output(database, "other")
     made = fill(database, ADA)
@@ -315,7 +436,7 @@ def test_progress_counts_what_became_of_each(database: Database, output: Output)
     )
 
     assert progress(database, output, started.id) == Progress(
-        total=3, delivered=1, dead=1, waiting=1
+        is_chosen=True, total=3, delivered=1, dead=1, waiting=1
     )
     assert progress(database, output, 4711) is None
     assert progress(database, an_output(database, "other"), started.id) is None
@@ -330,8 +451,8 @@ def test_what_a_later_replay_took_over_is_in_the_total_alone(
     deliver(database)
     second = replay(database, output, ReplayChoice(only_dead=False))
 
-    assert progress(database, output, first.id) == Progress(1, 0, 0, 0)
-    assert progress(database, output, second.id) == Progress(1, 0, 0, 1)
+    assert progress(database, output, first.id) == Progress(True, 1, 0, 0, 0)
+    assert progress(database, output, second.id) == Progress(True, 1, 0, 0, 1)
 
 
 def test_an_output_that_was_removed_takes_its_replays_along(database: Database) -> None:
@@ -351,16 +472,20 @@ def test_a_store_that_was_reset_meanwhile_ends_a_replay(
 ) -> None:
     fill(database, ADA)
     give_up(database)
-    chosen = outbox.replays._chosen
+    next_of = outbox.replays._next_of
 
-    def chosen_before_the_reset(*arguments: object) -> object:
-        found = list(chosen(*arguments))  # type: ignore[arg-type]
-        with database.write() as connection:
-            connection.execute(delete(mailboxes))
-            connection.execute(delete(messages))
+    def found_before_the_reset(*arguments: Any) -> Any:
+        found = next_of(*arguments)
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(reset).result()
         return found
 
-    monkeypatch.setattr("higgs_shop.outbox.replays._chosen", chosen_before_the_reset)
+    def reset() -> None:
+        with database.write() as connection:
+            for table in (mailboxes, messages, replays):
+                connection.execute(delete(table))
+
+    monkeypatch.setattr("higgs_shop.outbox.replays._next_of", found_before_the_reset)
     assert replay(database, output).total == 0
 
 
