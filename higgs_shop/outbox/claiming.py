@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from higgs_shop.database import Database
+from higgs_shop.outbox.given_up import count_given_up
 from higgs_shop.outbox.mailboxes import (
     IS_WAITING,
     NOW_MS,
@@ -152,6 +153,7 @@ def record(
         _update_message.write(
             connection, *(_message_update(attempt, now_ms) for _, attempt in attempts)
         )
+        _count_given_up(connection, kept)
     for statement, keeps_lease in ((_advance, True), (_release, False)):
         rows = [_mailbox_update(each, now_ms) for each in kept if each.keeps_lease is keeps_lease]
         if rows:
@@ -195,6 +197,12 @@ def _in_turn(
         left[chosen] -= 1
         after_output = chosen
         yield chosen
+
+
+def _count_given_up(connection: Connection, kept: Sequence[HandedIn]) -> None:
+    # In the order of outputs, so that two who record never wait for each other.
+    for of_one in sorted(kept, key=lambda each: each.claim.output.id):
+        count_given_up(connection, of_one.claim.output, of_one.attempts)
 
 
 def _hold(connection: Connection, claims: Sequence[Claim], *, waits: bool) -> list[Recorded]:

@@ -1,13 +1,11 @@
 """Alive and ready, for whoever watches the process."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from higgs_shop import __version__, outbox
 from higgs_shop.background import beat, this_forwarder
-from higgs_shop.outbox import Attempt, count_given_up
 from higgs_shop.outputs import (
     Output,
     add_output,
@@ -18,6 +16,7 @@ from higgs_shop.outputs import (
 )
 from tests.api.browsing import Browser
 from tests.api.conftest import OpenStore, Store
+from tests.api.delivering import deliver
 from tests.network_faults import Receiver, Reply
 
 
@@ -228,17 +227,24 @@ class TestAllWorkspaces:
         assert len(everywhere["outputs_in_trouble"]) == 20
         assert everywhere["more_outputs_in_trouble"] == 5
 
-    def test_what_was_given_up_is_counted_and_never_less(
-        self, store: Store, visitor: Browser, kiosk: Output
-    ) -> None:
-        dead = Attempt(1, 1, 500, None, "", 1, 1, state="dead", wait_ms=None)
-        for output in (*list_all(store), kiosk):
-            with store.parts.database.write() as connection:
-                count_given_up(connection, output, [dead, replace(dead, state="delivered")])
-        assert told(visitor)["outputs"][0]["given_up_total"] == 1
-        assert told(visitor)["all_workspaces"]["given_up_total"] == 3
-        outbox.start_replay(store.parts.database, kiosk, outbox.ReplayChoice(), now_ms=1)
-        assert told(visitor)["all_workspaces"]["given_up_total"] == 3
+    def test_what_was_given_up_is_counted_and_never_less(self, open_store: OpenStore) -> None:
+        with Receiver(lambda _: Reply(500)) as receiver:
+            store = open_store(webhook_url=receiver.url, webhook_retry_seconds=(0,))
+            visitor = store.browser()
+            visitor.get("/about")
+            deliver(store)
+            (output,) = told(visitor)["outputs"]
+            assert output["given_up_total"] == output["dead"] == len(receiver.requests) > 0
+            receiver.answer = lambda _: Reply()
+            (of_store,) = list_all(store)
+            outbox.start_replay(
+                store.parts.database, of_store, outbox.ReplayChoice(), now_ms=store.clock()
+            )
+            deliver(store)
+        (after,) = told(visitor)["outputs"]
+        assert after["dead"] == 0
+        assert after["given_up_total"] == output["given_up_total"]
+        assert told(visitor)["all_workspaces"]["given_up_total"] == output["given_up_total"]
 
 
 def list_all(store: Store) -> list[Output]:
