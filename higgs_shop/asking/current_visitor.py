@@ -144,6 +144,7 @@ def sign_in(step: Step, signed_in: Customer) -> None:
     parts().visitors.sign_in(step, signed_in.customer_id)
     _start_over()
     flask_login.login_user(SignedIn(signed_in))
+    _keep_session(step)
 
 
 def sign_out(step: Step) -> None:
@@ -152,6 +153,7 @@ def sign_out(step: Step) -> None:
     parts().visitors.sign_out(step)
     flask_login.logout_user()
     _start_over()
+    _keep_session(step)
 
 
 def settle() -> None:
@@ -193,6 +195,11 @@ def _leave_nothing_behind(step: Step) -> None:
     """Whoever comes next sees neither the address nor the orders of whoever leaves."""
     checkouts.abandon(step.connection, parts().workspace_id, step.visit.id)
     orders.forget_visit(step.connection, parts().workspace_id, step.visit.id)
+
+
+def _keep_session(step: Step) -> None:
+    # Not only at the end of the request: who is killed before that has signed somebody in all the same.
+    parts().visitors.keep_session_of(step, dict(session))
 
 
 def _start_over() -> None:

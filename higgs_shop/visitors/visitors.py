@@ -232,6 +232,10 @@ class Visitors:
         visits.renew(step.connection, step.visit, customer_id=None, now_ms=step.now_ms)
         self._owe_move(step, "logout", {})
 
+    def keep_session_of(self, step: Step, content: dict[str, Any]) -> None:
+        """Keep what Flask's session holds, together with what the step does."""
+        visits.save_cookie_session(step.connection, step.visit, content)
+
     def change_identities(self, step: Step) -> None:
         """The customer's e-mail or phone has changed; a modify call is owed."""
         if step.visit.customer_id is None or step.visit.is_opted_out:

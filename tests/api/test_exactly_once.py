@@ -4,7 +4,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
+
+import pytest
 
 from higgs_shop.shop import Catalog
 from tests.api.browsing import Browser, Form, Page
@@ -12,6 +14,7 @@ from tests.api.conftest import OpenStore, Store
 from tests.api.journeys import (
     BALL,
     BLANKET,
+    PASSWORD,
     add_to_cart,
     begin_checkout,
     place_order,
@@ -144,6 +147,31 @@ def test_an_answer_that_got_lost_is_given_again(store: Store, visitor: Browser) 
     store.clock.forward(minutes=60)
     assert visitor.send(form).location == lost.location
     assert len(store.rows("orders")) == len(purchases(store)) == 1
+
+
+@pytest.mark.parametrize("testid", ["sign-up", "sign-in"])
+def test_who_signs_in_as_the_store_is_killed_is_signed_in_when_the_form_comes_again(
+    store: Store, visitor: Browser, monkeypatch: pytest.MonkeyPatch, testid: str
+) -> None:
+    """All is written down, and the process ends before it has answered."""
+    page = visitor.get("/account/sign-up" if testid == "sign-up" else "/account")
+    values = {
+        "sign-up": {"name": "Ada", "email": "ada@example.com"},
+        "sign-in": {"user_id": "returning_user", "password": PASSWORD},
+    }
+    form = page.form_of(testid).with_values({**values[testid]})
+    with monkeypatch.context() as until_killed:
+        until_killed.setattr(store.parts.visitors, "settle", _be_killed)
+        with pytest.raises(SystemExit):
+            visitor.send(form)
+    page = visitor.follow(visitor.send(form))
+    assert page.status == 200
+    assert visitor.get("/account").has("sign-out")
+    assert add_to_cart(visitor).status == 303, "its forms are good"
+
+
+def _be_killed(*_: object) -> NoReturn:
+    raise SystemExit
 
 
 def test_the_back_button_after_an_order_leads_to_friendly_pages(
