@@ -96,12 +96,14 @@ class Database:
         self.engine = self._create_engine()
 
     def _create_engine(self) -> Engine:
+        # Parameters are hidden: a statement that fails is logged, and what people typed is not.
         if not self.is_sqlite:
             return create_engine(
                 self.url,
                 pool_size=20,
                 max_overflow=10,
                 pool_pre_ping=True,
+                hide_parameters=True,
                 json_serializer=_json_text,
             )
         engine = create_engine(
@@ -109,6 +111,7 @@ class Database:
             poolclass=QueuePool,
             pool_size=20,
             max_overflow=20,
+            hide_parameters=True,
             json_serializer=_json_text,
         )
         busy_timeout_ms = self._busy_timeout_ms

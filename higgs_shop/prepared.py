@@ -128,6 +128,7 @@ def _as_core_raises(
         parameters,
         error,
         dialect.loaded_dbapi.Error,
+        hide_parameters=True,  # what people typed stays out of the log
         connection_invalidated=is_lost,
         dialect=dialect,
         ismulti=many,
