@@ -73,10 +73,11 @@ def test_what_the_database_refuses_is_an_error_as_ever(database: Database) -> No
     def write_twice() -> None:
         with database.write() as connection:
             WRITE.write(connection, attribute("size", 1))
-            WRITE.write(connection, attribute("size", 2))
+            WRITE.write(connection, attribute("size", "canary"))
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError) as raised:
         write_twice()
+    assert "canary" not in str(raised.value), "errors are logged, and what people typed is not"
     with database.read() as connection:
         assert READ.rows(connection, {"of_mpid": 7}) == []
 
