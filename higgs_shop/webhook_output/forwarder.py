@@ -205,7 +205,7 @@ class Forwarder:
 
     def _has_news(self) -> bool:
         if self._is_stopping:
-            return bool(self._done or self._ready or not self._posting)
+            return bool(self._done or self._ready or not (self._posting or self._busy))
         has_place = len(self._ready) + len(self._posting) < self._senders
         return bool(self._done) or (self._is_woken and has_place)
 
@@ -281,13 +281,14 @@ class Forwarder:
                 self._done.append(delivery)
                 if len(self._done) == 1 or self._is_time_to_record():
                     self._news.notify()
-            self._to_post.wait_for(lambda: self._is_stopping or self._first_ready() is not None)
-            ready = self._first_ready()
-            if self._is_stopping or ready is None:
-                return None
-            self._ready.remove(ready)
-            self._posting.append(ready.errand)
-            return ready.errand
+            while not self._is_stopping:
+                ready = self._first_ready()
+                if ready is not None:
+                    self._ready.remove(ready)
+                    self._posting.append(ready.errand)
+                    return ready.errand
+                self._to_post.wait()
+            return None
 
     def _first_ready(self) -> "_Ready | None":
         """What to begin with: of the output that has the fewest on their way, while its lease lasts."""
