@@ -82,6 +82,7 @@ def do_everything(store: Store, sender: Sender) -> None:
     visitor.get("/go/shop?once=0123456789ab")
     add_to_cart(visitor)
     sign_up(visitor)
+    deliver(store)  # opting out takes back what waits
     visitor.submit(visitor.get("/privacy"), "opt-out")
     other = store.browser()
     source = mpid(other.get("/about"))

@@ -259,8 +259,17 @@ def test_removing_what_is_old_reads_no_table_from_end_to_end(store: Store) -> No
         # Its event has been delivered and forgotten.
         connection.execute(delete(messages).where(messages.c.mpid == 5))
         at_ms = store.clock()
-        replay = {"workspace_id": "default", "output_id": output.id, "chosen": {}, "total": 0}
-        connection.execute(insert(replays), {**replay, "started_at_ms": at_ms})
+        replay = {
+            "workspace_id": "default",
+            "output_id": output.id,
+            "chosen": {},
+            "last_id": 0,
+            "looked_at_id": 0,
+            "total": 0,
+            "started_at_ms": at_ms,
+            "chosen_at_ms": at_ms,
+        }
+        connection.execute(insert(replays), replay)
     store.clock.forward(minutes=31 * 24 * 60)
 
     with executed(database) as statements:

@@ -65,6 +65,7 @@ class Walk:
         self.carried_attributes: set[int] = set()
         self.seen_requests: set[str] = set()
         self.frozen: dict[int, bytes] = {}
+        self.withdrawn: dict[int, tuple[int, int]] = {}
 
     # ── the store ────────────────────────────────────────────────────────────────────────────────
 
@@ -167,6 +168,7 @@ class Walk:
             return
         page = self.get(which, "/privacy", "screen_view Privacy")
         waiting = self.waiting_events(device)
+        undelivered = self.messages_of(device)
         asked = self.browsers[which].submit(page, "opt-out")
         assert asked.status == 303
         goodbye = self.new_rows()
@@ -176,6 +178,8 @@ class Walk:
         assert not self.waiting_events(device), "what nobody owns yet is forgotten"
         for event_id in waiting:
             del self.expected[event_id]
+        assert not undelivered.keys() & self.messages_of(device).keys(), "they are taken back"
+        self.withdrawn |= undelivered
         device.give_up_tracking()
 
     def opt_in(self, which: int) -> None:
@@ -303,10 +307,23 @@ class Walk:
         device.session_id = None
 
     def judge_frozen(self) -> None:
-        """What may have been sent is never changed."""
+        """What may have been sent is never changed, nor is it removed but when somebody opts out."""
         bodies = {row.id: row.body for row in self.rows(select(messages.c.id, messages.c.body))}
-        assert self.frozen.items() <= bodies.items()
+        kept = {
+            number: self.frozen[number] for number in self.frozen.keys() - self.withdrawn.keys()
+        }
+        assert kept.items() <= bodies.items()
         self.frozen = bodies
+
+    def messages_of(self, device: Device) -> dict[int, tuple[int, int]]:
+        """Of what was done on it, whose and which of theirs. Nobody forwards here: none is delivered."""
+        found = self.rows(
+            select(messages.c.id, messages.c.mpid, messages.c.sequence)
+            .join(events, events.c.id == messages.c.event_id)
+            .join(visits, visits.c.id == events.c.visit_id)
+            .where(visits.c.device_stamp == device.stamp)
+        )
+        return {row.id: (row.mpid, row.sequence) for row in found}
 
     def new_rows(self) -> list[Any]:
         found = self.rows(
@@ -381,7 +398,8 @@ class Walk:
                 assert row.value in owner.names
 
     def judge_order(self) -> None:
-        """Per MPID without gaps, and what was done on a device in the order in which it was done.
+        """Per MPID without gaps but for what was taken back, and what was done on a device in the order in
+        which it was done.
 
         (A change of identities comes with its call's answer, before what waits for a later one.)
         """
@@ -392,9 +410,12 @@ class Walk:
             .order_by(messages.c.mpid, messages.c.sequence)
         )
         counts: Counter[int] = Counter()
+        taken_back = set(self.withdrawn.values())
         latest: dict[tuple[int, str], int] = {}
         for row in rows:
             counts[row.mpid] += 1
+            while (row.mpid, counts[row.mpid]) in taken_back:
+                counts[row.mpid] += 1
             body = json.loads(row.body)
             assert row.mpid == row.whose == body["mpid"]
             assert row.sequence == counts[row.mpid] == body["context"]["mpid_sequence"]
@@ -403,7 +424,7 @@ class Walk:
                 assert latest.get((row.mpid, row.device_stamp), 0) < row.event_id
                 latest[row.mpid, row.device_stamp] = row.event_id
         ((logged,),) = self.rows(select(func.count()).select_from(events).where(_IS_NO_COPY))
-        assert logged == len(rows), "every event is handed over once"
+        assert logged == len(rows) + len(taken_back), "every event is handed over once"
 
 
 STEPS_OF_SOMEBODY: Sequence[tuple[Callable[[Walk, int], None], int]] = (
