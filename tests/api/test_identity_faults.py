@@ -408,6 +408,14 @@ def test_the_environment_sends_nothing_through_a_proxy(
         assert proxy.connections == 0
 
 
+@pytest.fixture
+def patient_writers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd's pages are about the identity service here, and not about a disk that is slow just then."""
+    patient = functools.partial(Database, busy_timeout_ms=30_000)
+    monkeypatch.setattr("higgs_shop.wiring.Database", patient)
+
+
+@pytest.mark.usefixtures("patient_writers")
 def test_a_stampede_of_first_visits_waits_for_nobody(open_store: OpenStore) -> None:
     """The service answers nobody until all pages are there."""
     with Receiver() as service:
@@ -419,15 +427,9 @@ def test_a_stampede_of_first_visits_waits_for_nobody(open_store: OpenStore) -> N
         assert [row["state"] for row in store.rows("identity_intents")] == ["pending"] * 10
 
 
-def test_a_stampede_opens_no_more_sockets_than_the_pool_has(
-    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """More visitors at once than there are connections: the others wait for a place.
-
-    They are three times as many as a server has threads, so that writing may take them longer.
-    """
-    patient = functools.partial(Database, busy_timeout_ms=30_000)
-    monkeypatch.setattr("higgs_shop.wiring.Database", patient)
+@pytest.mark.usefixtures("patient_writers")
+def test_a_stampede_opens_no_more_sockets_than_the_pool_has(open_store: OpenStore) -> None:
+    """More visitors at once than there are connections: the others wait for a place."""
     visits = MOST_SOCKETS + 4
     with Receiver(answer=known_as(4711)) as service:
         service.hold()
@@ -447,6 +449,7 @@ def test_a_stampede_opens_no_more_sockets_than_the_pool_has(
         assert service.connections <= MOST_SOCKETS
 
 
+@pytest.mark.usefixtures("patient_writers")
 def test_who_finds_no_free_connection_falls_back(open_store: OpenStore) -> None:
     """More visitors than connections, and nobody is answered: every page comes all the same."""
     visits = MOST_SOCKETS + 4
