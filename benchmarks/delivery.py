@@ -7,11 +7,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
@@ -22,7 +21,7 @@ from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outputs import OutputSettings, change_output, list_outputs
 from higgs_shop.settings import Settings
-from higgs_shop.webhook_output import Delivery, Forwarder, Sender, Turn
+from higgs_shop.webhook_output import Forwarder, Sender, Turn, Work
 from higgs_shop.wiring import wire
 
 _SENDERS: Final = 4
@@ -161,9 +160,9 @@ class _Counting:
         self._turn = sender.turn
         self._count, self._first, self._recorded = count, first, 0
 
-    def turn(self, done: Sequence[Delivery] = (), **options: Any) -> Turn:
-        turn = self._turn(done, **options)
-        self._recorded += len(done) - len(turn.unrecorded)
+    def turn(self, work: Work) -> Turn:
+        turn = self._turn(work)
+        self._recorded += len(work.done) - len(turn.unrecorded)
         if self._recorded >= self._first:
             self.first_recorded.set()
         if self._recorded >= self._count:

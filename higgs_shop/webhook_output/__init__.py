@@ -8,7 +8,7 @@ from higgs_shop.webhook_output.retry import (
     longest_waits_ms,
     schedule_after,
 )
-from higgs_shop.webhook_output.sender import Delivery, Errand, Sender, Turn
+from higgs_shop.webhook_output.sender import Delivery, Errand, Sender, Turn, Work
 from higgs_shop.webhook_output.signature import BadSecret, Verdict, sign, verify
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Sender",
     "Turn",
     "Verdict",
+    "Work",
     "longest_waits_ms",
     "schedule_after",
     "sign",

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol, Self
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import DatabaseError
-from higgs_shop.webhook_output.sender import Delivery, Errand, Turn
+from higgs_shop.webhook_output.sender import Delivery, Errand, Turn, Work
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
@@ -33,17 +33,7 @@ _log = logging.getLogger(__name__)
 class Sending(Protocol):
     """What is done between outbox and receivers, as a Sender does it."""
 
-    def turn(
-        self,
-        done: Sequence[Delivery] = (),
-        *,
-        unsent: Sequence[Errand] = (),
-        places: int = 0,
-        held: Sequence[Errand] = (),
-        most_of_one_output: int | None = None,
-        goes_on: bool = True,
-        waits: bool = True,
-    ) -> Turn:
+    def turn(self, work: Work) -> Turn:
         """Record and lease, in one transaction."""
 
     def post(self, errand: Errand) -> Delivery:
@@ -70,7 +60,7 @@ class Forwarder:
 
     >>> from higgs_shop.webhook_output.sender import Turn
     >>> class Idle:
-    ...     def turn(self, done=(), **options):
+    ...     def turn(self, work):
     ...         return Turn()
     >>> with Forwarder(Idle(), clock=lambda: 0) as forwarder:
     ...     forwarder.wake()
@@ -163,15 +153,7 @@ class Forwarder:
             if not work.is_any:
                 continue
             try:
-                turn = self._sending.turn(
-                    work.done,
-                    unsent=work.unsent,
-                    places=work.places,
-                    held=work.held,
-                    most_of_one_output=max(1, self._senders - 1),
-                    goes_on=not self._is_stopping,
-                    waits=False,
-                )
+                turn = self._sending.turn(work)
             except Exception as error:  # noqa: BLE001 (whatever it was, the next may go well)
                 self._go_on_with(self._after_failure(work, error))
                 self._pause(failures)
@@ -180,7 +162,7 @@ class Forwarder:
                 self._go_on_with(turn)
                 failures = 0
 
-    def _wait_for_work(self) -> "_Work | None":
+    def _wait_for_work(self) -> Work | None:
         """Returns: None when all is done that is to be done before stopping."""
         with self._news:
             if not self._is_over():
@@ -197,8 +179,15 @@ class Forwarder:
             most = self._senders * 3 if done else self._senders
             places = 0 if self._is_stopping else most - len(self._ready) - len(self._posting)
             self._done, self._busy, self._is_woken = [], (), False
-            held = [*self._posting, *(each.errand for each in self._ready)]
-            return _Work(done, unsent, max(0, places), held)
+            return Work(
+                done,
+                unsent,
+                places=places,
+                held=[*self._posting, *(each.errand for each in self._ready)],
+                most_of_one_output=max(1, self._senders - 1),
+                goes_on=not self._is_stopping,
+                waits=False,
+            )
 
     def _is_over(self) -> bool:
         return self._is_stopping and not (self._ready or self._posting or self._done or self._busy)
@@ -232,7 +221,7 @@ class Forwarder:
             self._ready += [_Ready(errand, now_seconds) for errand in turn.errands]
             self._to_post.notify(len(turn.errands))
 
-    def _after_failure(self, work: "_Work", error: Exception) -> Turn:
+    def _after_failure(self, work: Work, error: Exception) -> Turn:
         """Keep what was delivered, to be handed in again; what nobody can record is left to its lease."""
         _log_failure("a turn at the outbox", error)
         if isinstance(error, DatabaseError):
@@ -241,7 +230,8 @@ class Forwarder:
         if len(work.done) > 1:  # whose fault it was shows when each is alone
             for each in work.done:
                 try:
-                    errands += self._sending.turn([each], goes_on=not self._is_stopping).errands
+                    alone = work._replace(done=[each], unsent=(), places=0)
+                    errands += self._sending.turn(alone).errands
                 except Exception as error_of_one:  # noqa: BLE001 (its lease runs out)
                     _log_failure("recording a delivery", error_of_one)
         return Turn(errands)
@@ -306,19 +296,6 @@ class _Ready(NamedTuple):
 
     errand: Errand
     since_seconds: float
-
-
-class _Work(NamedTuple):
-    """What the next turn is about."""
-
-    done: Sequence[Delivery]
-    unsent: Sequence[Errand]
-    places: int
-    held: Sequence[Errand]
-
-    @property
-    def is_any(self) -> bool:
-        return bool(self.done or self.unsent or self.places)
 
 
 def _log_failure(what: str, error: Exception) -> None:

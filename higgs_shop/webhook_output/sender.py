@@ -91,6 +91,35 @@ class Delivery:
         return self.attempt.status_code == GONE
 
 
+class Work(NamedTuple):
+    """What a turn at the outbox is about.
+
+    Attributes:
+        done: deliveries to record, each of another mailbox. The next message of the same person follows
+            a success.
+        unsent: given back as they are.
+        places: how many errands the caller has room for; those that go on come first, and are never too
+            many.
+        held: what the caller goes on having besides.
+        most_of_one_output: see `claim_due`.
+        goes_on: False gives back every mailbox after what is done.
+        waits: see `record`.
+    """
+
+    done: Sequence[Delivery] = ()
+    unsent: Sequence[Errand] = ()
+    places: int = 0
+    held: Sequence[Errand] = ()
+    most_of_one_output: int | None = None
+    goes_on: bool = True
+    waits: bool = True
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.done or self.unsent or self.places > 0)
+
+
 class Turn(NamedTuple):
     """What came of a turn at the outbox.
 
@@ -167,57 +196,39 @@ class Sender:
         Raises: DatabaseError and SQLAlchemy's errors, when leasing or recording is impossible.
         """
         deliveries: list[Delivery] = []
-        errands = self.turn(places=1).errands
+        errands = self.turn(Work(places=1)).errands
         while errands:
             (errand,) = errands
             if not keep_going():
-                self.turn(unsent=errands)
+                self.turn(Work(unsent=errands))
                 break
             try:
                 deliveries.append(self.post(errand))
             except BaseException:
-                self.turn(unsent=errands)
+                self.turn(Work(unsent=errands))
                 raise
-            errands = self.turn(deliveries[-1:]).errands
+            errands = self.turn(Work(deliveries[-1:])).errands
         return deliveries
 
-    def turn(
-        self,
-        done: Sequence[Delivery] = (),
-        *,
-        unsent: Sequence[Errand] = (),
-        places: int = 0,
-        held: Sequence[Errand] = (),
-        most_of_one_output: int | None = None,
-        goes_on: bool = True,
-        waits: bool = True,
-    ) -> Turn:
+    def turn(self, work: Work) -> Turn:
         """Record how messages went, and lease further mailboxes, in one short transaction.
 
         What pauses an output (410) is recorded with it. An output is asked for anew each time: nothing
         more is sent to one that is paused or removed, and the next message obeys its changed settings.
 
-        Args:
-            done: each of another mailbox. The next message of the same person follows a success.
-            unsent: given back as they are.
-            places: how many errands the caller has room for; those that go on come first, and are never
-                too many.
-            held: what the caller goes on having besides.
-            most_of_one_output: see `claim_due`.
-            goes_on: False gives back every mailbox after what is done.
-            waits: see `record`.
         Raises: DatabaseError and SQLAlchemy's errors, with nothing recorded, given back or leased.
         """
+        done, held = work.done, work.held
 
         def once() -> tuple[Turn, Sequence[HandedIn], Sequence[Recorded]]:
             with self._database.write() as connection:
-                running = _running(connection, done) if goes_on and (done or held) else {}
+                running = _running(connection, done) if work.goes_on and (done or held) else {}
                 following = [self._following(each, running) for each in done]
                 handed_in = [
                     *(_hand_in(*each) for each in zip(done, following, strict=True)),
-                    *(HandedIn(each.claim) for each in unsent),
+                    *(HandedIn(each.claim) for each in work.unsent),
                 ]
-                recorded = record(connection, handed_in, clock=self._lease_clock, waits=waits)
+                recorded = record(connection, handed_in, clock=self._lease_clock, waits=work.waits)
                 of_done = recorded[: len(done)]
                 going_on = [
                     errand
@@ -228,9 +239,9 @@ class Sender:
                     connection,
                     clock=self._lease_clock,
                     lease_ms=self._lease_ms,
-                    mailboxes=places - len(going_on),
+                    mailboxes=work.places - len(going_on),
                     held=Counter(each.output.id for each in (*held, *going_on)),
-                    most_of_one_output=most_of_one_output,
+                    most_of_one_output=work.most_of_one_output,
                     after_output=self._last_output,
                 )
             turn = Turn(

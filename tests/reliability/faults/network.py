@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import trustme
 
@@ -21,7 +21,7 @@ from higgs_shop.database import Database
 from higgs_shop.migrations import upgrade
 from higgs_shop.outbox import Draft
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.webhook_output import Delivery, Errand, Forwarder, Sender, Turn
+from higgs_shop.webhook_output import Delivery, Errand, Forwarder, Sender, Turn, Work
 from tests.network_faults import (
     ANSWER_TWICE,
     BLACKHOLE,
@@ -243,14 +243,14 @@ class _Rounds:
         self.deliveries: list[Delivery] = []
         self.errors = 0
 
-    def turn(self, done: Sequence[Delivery] = (), **options: Any) -> Turn:
+    def turn(self, work: Work) -> Turn:
         try:
-            turn = self.sender.turn(done, **options)
+            turn = self.sender.turn(work)
         except Exception:
             self.errors += 1
             raise
         with self._changed:
-            self.deliveries += [each for each in done if each not in turn.unrecorded]
+            self.deliveries += [each for each in work.done if each not in turn.unrecorded]
             self._changed.notify_all()
         return turn
 

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from higgs_shop.database import DatabaseBusy
 from higgs_shop.outbox import Attempt, Claim, Message
 from higgs_shop.outputs import Output, OutputSettings
-from higgs_shop.webhook_output import Delivery, Errand, Forwarder, Turn
+from higgs_shop.webhook_output import Delivery, Errand, Forwarder, Turn, Work
 
 NOW_MS = 1_700_000_000_000
 NEVER_SECONDS = 3_600.0
@@ -72,20 +71,12 @@ class Outbox:
         self.stopped: frozenset[int] = frozenset()
         self.busy: set[int] = set()
 
-    def turn(
-        self,
-        done: Sequence[Delivery] = (),
-        *,
-        unsent: Sequence[Errand] = (),
-        places: int = 0,
-        goes_on: bool = True,
-        **_: Any,
-    ) -> Turn:
+    def turn(self, work: Work) -> Turn:
         asked = Asked(
-            [each.message.mpid for each in done],
-            [each.message.mpid for each in unsent],
-            places,
-            goes_on,
+            [each.message.mpid for each in work.done],
+            [each.message.mpid for each in work.unsent],
+            work.places,
+            work.goes_on,
         )
         self.on_turn(asked)
         with self._changed:
@@ -93,10 +84,10 @@ class Outbox:
             self._changed.notify_all()
             if self.failing and (failure := self.failing.pop(0)) is not None:
                 raise failure
-            busy = [each for each in done if each.message.mpid in self.busy]
+            busy = [each for each in work.done if each.message.mpid in self.busy]
             self.busy.clear()
-            self.recorded += [each.message.mpid for each in done if each not in busy]
-            errands, self.due = self.due[:places], self.due[places:]
+            self.recorded += [each.message.mpid for each in work.done if each not in busy]
+            errands, self.due = self.due[: work.places], self.due[work.places :]
         return Turn(errands, busy, self.stopped)
 
     def post(self, errand: Errand) -> Delivery:
