@@ -244,8 +244,11 @@ class Sender:
                     most_of_one_output=work.most_of_one_output,
                     after_output=self._last_output,
                 )
+                # What is due without a message is not due any more, whoever has left it so.
+                empty = [HandedIn(each) for each in claims if not each.messages]
+                record(connection, empty, clock=self._lease_clock)
             turn = Turn(
-                errands=[*going_on, *(self._first(each) for each in claims)],
+                errands=[*going_on, *(self._first(each) for each in claims if each.messages)],
                 unrecorded=[
                     each for each, state in zip(done, of_done, strict=True) if state == "busy"
                 ],

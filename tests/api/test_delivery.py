@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from standardwebhooks import Webhook
 
 from higgs_shop import __version__, outbox
@@ -24,7 +24,7 @@ from higgs_shop.outputs import (
     pause_output,
     resume_output,
 )
-from higgs_shop.tables import delivery_attempts
+from higgs_shop.tables import delivery_attempts, mailboxes, messages
 from higgs_shop.webhook_output import (
     BadSecret,
     Forwarder,
@@ -635,6 +635,22 @@ def test_an_error_that_nobody_foresaw_is_an_attempt_that_failed(
     assert failed.attempt.error == "it cannot be posted: RuntimeError"
     assert failed.attempt.wait_ms == 5_000, "it is tried again, and dies as others do"
     assert waiting(database) == 1
+
+
+def test_a_mailbox_that_is_due_and_empty_holds_up_nobody(
+    database: Database, clock: FakeClock, receiver: Receiver, sender: Sender
+) -> None:
+    enqueue(database, ADA, BOB, now_ms=clock())
+    with database.write() as connection:
+        connection.execute(delete(messages).where(messages.c.mpid == ADA))
+
+    sent = sender.deliver_due() + sender.deliver_due()
+
+    assert [each.message.mpid for each in sent] == [BOB]
+    assert len(receiver.requests) == 1
+    with database.read() as connection:
+        due = connection.scalars(select(mailboxes.c.due_at_ms)).all()
+    assert due == [None, None], "and is not looked at again"
 
 
 def test_the_forwarder_delivers_all_of_it_in_order_through_a_receiver_that_often_fails(
