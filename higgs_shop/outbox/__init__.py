@@ -6,6 +6,7 @@ any transaction, and records how it went. A message is sent at least once, alway
 """
 
 from higgs_shop.outbox.backlog_cap import BacklogCap
+from higgs_shop.outbox.choosing import choose_more, go_on_choosing, start_replay
 from higgs_shop.outbox.claiming import Recorded, claim_due, forget_leases, record
 from higgs_shop.outbox.deliveries import (
     MOST_COUNTED,
@@ -35,19 +36,8 @@ from higgs_shop.outbox.message import (
 from higgs_shop.outbox.message_states import messages_of_events
 from higgs_shop.outbox.newest_attempts import NewestAttempt, newest_attempts
 from higgs_shop.outbox.over_all import OverAll, outputs_in_trouble, over_all
-from higgs_shop.outbox.replays import (
-    Progress,
-    Replay,
-    ReplayChoice,
-    ask_for_replay,
-    choose_more,
-    count_chosen,
-    go_on_choosing,
-    list_chosen,
-    list_replays,
-    progress_of,
-    start_replay,
-)
+from higgs_shop.outbox.replay_choice import ReplayChoice, count_chosen, list_chosen
+from higgs_shop.outbox.replays import Progress, Replay, ask_for_replay, list_replays, progress_of
 from higgs_shop.outbox.tries import Tries, tries_at
 from higgs_shop.outbox.trying_now import try_now, waits_for_retry
 from higgs_shop.outbox.waits import Waits

@@ -374,7 +374,7 @@ class TestEndedWhileItChooses:
     @pytest.fixture(autouse=True)
     def one_at_once(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         give_up(store)
-        monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 1)
+        monkeypatch.setattr("higgs_shop.outbox.choosing._AT_ONCE", 1)
 
     def end_by(self, error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
         choose_more, calls = outbox.choose_more, iter([1])

@@ -790,7 +790,7 @@ class TestReplay:
     def test_of_many_the_background_chooses_the_rest_and_the_page_says_so_until_then(
         self, on_each: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 1)
+        monkeypatch.setattr("higgs_shop.outbox.choosing._AT_ONCE", 1)
         visitor = on_each.browser()
         for _ in range(2):
             visitor.get("/about")

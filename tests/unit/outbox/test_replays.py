@@ -195,7 +195,7 @@ def test_a_message_under_way_is_left_to_its_sender(database: Database, output: O
 def test_what_is_delivered_while_the_rest_is_marked_is_not_marked_again(
     database: Database, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 2)
+    monkeypatch.setattr("higgs_shop.outbox.choosing._AT_ONCE", 2)
     fill(database, ADA, BOB, ADA)
     give_up(database)
     fill(database, BOB)
@@ -216,7 +216,7 @@ class TestStoppedHalfway:
 
     @pytest.fixture(autouse=True)
     def two_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 2)
+        monkeypatch.setattr("higgs_shop.outbox.choosing._AT_ONCE", 2)
 
     @pytest.fixture(autouse=True)
     def made(self, database: Database) -> list[Message]:
@@ -227,7 +227,7 @@ class TestStoppedHalfway:
     @pytest.fixture
     def stopped(self, database: Database, output: Output, monkeypatch: pytest.MonkeyPatch) -> int:
         """The second transaction finds the database busy. Returns: the replay's id."""
-        mark, slices = outbox.replays._mark, iter([None])
+        mark, slices = outbox.choosing._mark, iter([None])
 
         def busy_at_the_second(*arguments: Any) -> Any:
             if next(slices, "none is left") is not None:
@@ -235,7 +235,7 @@ class TestStoppedHalfway:
             return mark(*arguments)
 
         with monkeypatch.context() as patched:
-            patched.setattr("higgs_shop.outbox.replays._mark", busy_at_the_second)
+            patched.setattr("higgs_shop.outbox.choosing._mark", busy_at_the_second)
             with pytest.raises(DatabaseBusy):
                 replay(database, output)
         with database.read() as connection:
@@ -301,8 +301,8 @@ def test_of_very_many_some_are_left_for_the_next_round(
     database: Database, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The background has other chores."""
-    monkeypatch.setattr("higgs_shop.outbox.replays._AT_ONCE", 1)
-    monkeypatch.setattr("higgs_shop.outbox.replays._TURNS_A_ROUND", 3)
+    monkeypatch.setattr("higgs_shop.outbox.choosing._AT_ONCE", 1)
+    monkeypatch.setattr("higgs_shop.outbox.choosing._TURNS_A_ROUND", 3)
     fill(database, *range(1, 6))
     give_up(database)
     with database.write() as connection:
@@ -472,7 +472,7 @@ def test_a_store_that_was_reset_meanwhile_ends_a_replay(
 ) -> None:
     fill(database, ADA)
     give_up(database)
-    next_of = outbox.replays._next_of
+    next_of = outbox.choosing._next_of
 
     def found_before_the_reset(*arguments: Any) -> Any:
         found = next_of(*arguments)
@@ -485,7 +485,7 @@ def test_a_store_that_was_reset_meanwhile_ends_a_replay(
             for table in (mailboxes, messages, replays):
                 connection.execute(delete(table))
 
-    monkeypatch.setattr("higgs_shop.outbox.replays._next_of", found_before_the_reset)
+    monkeypatch.setattr("higgs_shop.outbox.choosing._next_of", found_before_the_reset)
     assert replay(database, output).total == 0
 
 
