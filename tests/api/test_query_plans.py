@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import delete, event, insert
+from sqlalchemy import Connection, delete, event, insert
 
 from higgs_shop import outbox
 from higgs_shop.database import Database
-from higgs_shop.outputs import list_outputs
+from higgs_shop.outputs import Output, list_outputs
 from higgs_shop.tables import messages, replays
 from higgs_shop.tracker import count_gathered, send_test_event
 from tests.api.conftest import OpenStore, Store
@@ -167,6 +167,19 @@ def test_the_inbox_takes_a_request_without_reading_the_others(store: Store) -> N
     assert scans(store.parts.database, statements) == []
 
 
+def give_up(connection: Connection, output: Output, now_ms: int) -> None:
+    """A dead letter."""
+    outbox.enqueue(
+        connection,
+        workspace_id="default",
+        output_id=output.id,
+        mpid=1,
+        drafts=[outbox.Draft(None, lambda _sequence, _id: b"{}")],
+        now_ms=now_ms,
+        dead_because="nobody wants it",
+    )
+
+
 def test_looking_at_deliveries_and_replaying_them_reads_no_table_from_end_to_end(
     store: Store,
 ) -> None:
@@ -175,15 +188,7 @@ def test_looking_at_deliveries_and_replaying_them_reads_no_table_from_end_to_end
     database = store.parts.database
     with database.write() as connection:
         (output,) = list_outputs(connection, "default")
-        outbox.enqueue(
-            connection,
-            workspace_id="default",
-            output_id=output.id,
-            mpid=1,
-            drafts=[outbox.Draft(None, lambda _sequence, _id: b"{}")],
-            now_ms=store.clock(),
-            dead_because="to be replayed",
-        )
+        give_up(connection, output, store.clock())
     with executed(database) as statements:
         with database.read() as connection:
             for mpid in (None, 1):
@@ -247,15 +252,7 @@ def test_removing_what_is_old_reads_no_table_from_end_to_end(store: Store) -> No
     database = store.parts.database
     with database.write() as connection:
         (output,) = list_outputs(connection, "default")
-        outbox.enqueue(
-            connection,
-            workspace_id="default",
-            output_id=output.id,
-            mpid=1,
-            drafts=[outbox.Draft(None, lambda _sequence, _id: b"{}")],
-            now_ms=store.clock(),
-            dead_because="to be removed",
-        )
+        give_up(connection, output, store.clock())
         # Its event has been delivered and forgotten.
         connection.execute(delete(messages).where(messages.c.mpid == 5))
         at_ms = store.clock()
