@@ -14,34 +14,21 @@ from typing import Any, Final, Literal
 
 import httpx
 
-from higgs_shop import outgoing_http
 from higgs_shop.clock import Clock
 from higgs_shop.identity_client.auth import Basic, Hmac, KeyOnly
 from higgs_shop.identity_client.circuit_breaker import CircuitBreaker
 from higgs_shop.identity_client.device import Device, User
 from higgs_shop.identity_client.errors import (
-    BadRequest,
     CircuitOpen,
-    ConnectionLost,
-    Forbidden,
     IdentityError,
     InvalidRequest,
     Misconfigured,
-    NoAnswer,
-    NoConnection,
     NoCurrentUser,
     NotUnderstood,
     OptedOut,
-    ProfileNotFound,
-    Refused,
     RequestInProgress,
-    ServiceFailed,
-    TimedOut,
-    TlsFailed,
-    TooManyRequests,
-    Unauthorized,
-    UnexpectedStatus,
 )
+from higgs_shop.identity_client.exchange import Exchange
 from higgs_shop.identity_client.messages import (
     AliasRequest,
     ClientSdk,
@@ -50,9 +37,6 @@ from higgs_shop.identity_client.messages import (
     IdentityRequest,
     IdentityResult,
     read_answer,
-    read_errors,
-    read_retry_after,
-    to_json,
 )
 from higgs_shop.identity_types import DEVICE_APPLICATION_STAMP
 from higgs_shop.outgoing_http import OutgoingHttp
@@ -62,23 +46,6 @@ Environment = Literal["development", "production"]
 _logger = logging.getLogger(__name__)
 
 _THIS_SDK: Final = ClientSdk()
-
-_REFUSALS: Final[Mapping[int, type[Refused]]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    403: Forbidden,
-    404: ProfileNotFound,
-}
-
-_OUTGOING: Final[Mapping[type[outgoing_http.OutgoingError], type[IdentityError]]] = {
-    outgoing_http.BadUrl: Misconfigured,
-    outgoing_http.NotPermitted: Misconfigured,
-    outgoing_http.NoConnection: NoConnection,
-    outgoing_http.TlsFailed: TlsFailed,
-    outgoing_http.TimedOut: TimedOut,
-    outgoing_http.ConnectionLost: ConnectionLost,
-    outgoing_http.AnswerTooLarge: NotUnderstood,
-}
 
 
 class IdentityClient:
@@ -137,7 +104,7 @@ class IdentityClient:
         self._base_url = _checked(base_url)
         self._alias_url = None if alias_url is None else _checked(alias_url)
         self._auth = auth
-        self._http = http
+        self._exchange = Exchange(http, auth, clock)
         self._clock = clock
         self._environment = environment
         self._on_user_changed = on_user_changed
@@ -319,7 +286,7 @@ class IdentityClient:
         }
         url = f"{self._alias_url}/{self._auth.key}/Alias"
         with _logged("alias", request_id):
-            self._exchange(url, body, request_id, self._alias_breaker)
+            self._exchange.post(url, body, request_id=request_id, breaker=self._alias_breaker)
 
     def _move(
         self, action: str, device: Device, request: IdentityRequest, request_id: str | None
@@ -374,39 +341,15 @@ class IdentityClient:
             "request_timestamp_ms": self._clock(),
             **members,
         }
-        answer = self._exchange(f"{self._base_url}/{path}", body, request_id, self._breaker)
+        answer = self._exchange.post(
+            f"{self._base_url}/{path}", body, request_id=request_id, breaker=self._breaker
+        )
         return _Reply(
             read_answer(answer.body, answer.headers.get("Content-Type")),
             request_id,
             answer.status_code,
             answer.duration_ms,
         )
-
-    def _exchange(
-        self, url: str, body: Mapping[str, Any], request_id: str, breaker: CircuitBreaker
-    ) -> outgoing_http.Answer:
-        answer = self._send(url, to_json(body), breaker)
-        if not 200 <= answer.status_code < 300:
-            raise _refusal(answer, request_id, self._clock())
-        return answer
-
-    def _send(self, url: str, content: bytes, breaker: CircuitBreaker) -> outgoing_http.Answer:
-        entered, answered = breaker.enter(), None
-        try:
-            answer = self._http.post(
-                url,
-                content=content,
-                headers={"Content-Type": "application/json", "Accept": "application/json"},
-                auth=self._auth,
-            )
-            answered = _shows_that_somebody_is_there(answer)
-        except outgoing_http.OutgoingError as error:
-            raised = _OUTGOING[type(error)](str(error))
-            answered = False if isinstance(raised, NoAnswer) else None
-            raise raised from error
-        finally:
-            breaker.leave(entered, answered=answered)
-        return answer
 
     def _signal(self, result: IdentityResult) -> None:
         if self._on_user_changed is None or not result.user_changed:
@@ -478,13 +421,6 @@ def _checked(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def _shows_that_somebody_is_there(answer: outgoing_http.Answer) -> bool | None:
-    """For the circuit breaker, whose docstring has the reasons."""
-    if answer.status_code == 503 and "Retry-After" in answer.headers:
-        return None
-    return answer.status_code < 500
-
-
 def _refuse_if_opted_out(device: Device) -> None:
     if device.opted_out:
         raise OptedOut("the person on this device has opted out")
@@ -504,17 +440,3 @@ def _applied(changes: tuple[IdentityChange, ...], known: Mapping[str, str]) -> d
 
 def _without_stamp(identities: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in identities.items() if name != DEVICE_APPLICATION_STAMP}
-
-
-def _refusal(answer: outgoing_http.Answer, request_id: str, now_ms: int) -> Refused:
-    status_code, errors = answer.status_code, read_errors(answer.body)
-    if status_code == 429:
-        return TooManyRequests(
-            status_code,
-            errors,
-            request_id,
-            retry_after_seconds=read_retry_after(answer.headers.get("Retry-After"), now_ms),
-        )
-    if 500 <= status_code < 600:
-        return ServiceFailed(status_code, errors, request_id)
-    return _REFUSALS.get(status_code, UnexpectedStatus)(status_code, errors, request_id)
