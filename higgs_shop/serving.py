@@ -252,7 +252,7 @@ def _on_stop(stop: Callable[[], object]) -> None:
 
 def _webhooks(parts: Parts) -> dict[str, str]:
     with parts.database.read() as connection:
-        return parts.webhooks(connection)
+        return parts.own_inbox.webhooks(connection)
 
 
 def _announce(parts: Parts) -> None:

@@ -40,7 +40,8 @@ from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.networks import Reach
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import Output, ensure_main_output, list_outputs, running_outputs
+from higgs_shop.outputs import ensure_main_output
+from higgs_shop.own_inbox import OwnInbox
 from higgs_shop.retention import Retention
 from higgs_shop.settings import Settings, SettingsError, variable
 from higgs_shop.shop import Catalog, customers, shipped_catalog
@@ -51,7 +52,6 @@ from higgs_shop.webhook_output import (
     Forwarder,
     Sender,
     longest_waits_ms,
-    verify,
 )
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
 
@@ -113,46 +113,9 @@ class Parts:
     inbox_address: str
     webhook_reach: Reach
     """Where outputs may post."""
+    own_inbox: OwnInbox
     held_answers: HeldAnswers
     outgoing: tuple[OutgoingHttp, ...]
-
-    def webhooks(self, connection: Connection) -> dict[str, str]:
-        """Where the default workspace's events go: the URL of each active output, by its name."""
-        return {
-            output.name: output.settings.url or self.inbox_address
-            for output in list_outputs(connection, self.workspace_id)
-            if output.settings.is_active
-        }
-
-    def verify_signature(self, headers: Any, body: bytes, now_ms: int) -> Any:
-        """Check a request to the inbox against the secrets of the outputs that post there."""
-        with self.database.read() as connection:
-            found = list_outputs(connection, self.workspace_id)
-        own = [secret for output in found if self._posts_here(output) for secret in output.secrets]
-        return verify([self.secrets.webhook_secret, *own], headers, body, now_ms)
-
-    def signers(self, headers: Any, body: bytes, now_ms: int) -> list[str]:
-        """The outputs, of all workspaces, that may have signed a request to the inbox, by their names.
-
-        One that is paused sends nothing.
-        """
-        usual = (self.secrets.webhook_secret,)
-        with self.database.read() as connection:
-            found = [each for each in running_outputs(connection) if self._posts_here(each)]
-        fits = {
-            secrets: verify(secrets, headers, body, now_ms).state == "valid"
-            for secrets in {output.secrets or usual for output in found}
-        }
-        return [
-            output.name
-            if output.workspace_id == self.workspace_id
-            else f"{output.name} of {output.workspace_id}"
-            for output in found
-            if fits[output.secrets or usual]
-        ]
-
-    def _posts_here(self, output: Output) -> bool:
-        return output.settings.url in {"", self.inbox_address}
 
     def start_background_work(self) -> None:
         """Start delivering, and carrying out what is owed. Once a process."""
@@ -379,6 +342,12 @@ def wire(
         workspace_id=workspace.id,
         inbox_address=inbox_address,
         webhook_reach=webhook_reach,
+        own_inbox=OwnInbox(
+            database,
+            workspace_id=workspace.id,
+            address=inbox_address,
+            webhook_secret=secrets.webhook_secret,
+        ),
         held_answers=HeldAnswers(max(1, settings.threads // _THREADS_A_HELD_ANSWER)),
         outgoing=(identity_http, webhook_http),
     )

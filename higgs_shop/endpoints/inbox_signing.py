@@ -14,7 +14,7 @@ _MOST_NAMED: Final = 3
 def check_of(session: InboxSession) -> Verify:
     """How the signatures of what is posted to this session are checked."""
     if session.token == parts().secrets.inbox_token:
-        return parts().verify_signature
+        return parts().own_inbox.verify_signature
     if session.signing_secret is None:
         return unchecked
     return functools.partial(verify, [session.signing_secret])
@@ -27,5 +27,5 @@ def sender_of(token: str, headers: Mapping[str, str], body: bytes) -> str | None
     """
     if token != parts().secrets.inbox_token:
         return None
-    signers = parts().signers(headers, body, parts().clock())
+    signers = parts().own_inbox.signers(headers, body, parts().clock())
     return " or ".join(signers) if 0 < len(signers) <= _MOST_NAMED else None

@@ -85,7 +85,7 @@ def render_inbox(
     wanted = _wanted()
     with parts().database.read() as connection:
         listed = _listed(connection, shown, wanted, selected)
-        webhooks = parts().webhooks(connection)
+        webhooks = parts().own_inbox.webhooks(connection)
         senders = _senders(connection, address_of(shown.token))
         types = event_types(connection, shown.workspace_id, shown.token)
     # A dial that has run down is filled in as one that would begin anew.
@@ -193,7 +193,7 @@ def _listed(
         "requests": [_row(each) for each in found[:_PAGE]],
         "kept": count_requests(connection, shown.workspace_id, shown.token),
         "selected_id": selected.id if selected else None,
-        "is_posted_to": address_of(shown.token) in parts().webhooks(connection).values(),
+        "is_posted_to": address_of(shown.token) in parts().own_inbox.webhooks(connection).values(),
         "older_url": _url(shown, None, replace(wanted, before_id=found[_PAGE - 1].id))
         if is_more
         else None,

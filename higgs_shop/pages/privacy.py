@@ -19,7 +19,7 @@ def show() -> str:
     with stepping() as step:
         step.screen_view("Privacy")
     with parts().database.read() as connection:
-        urls = parts().webhooks(connection).values()
+        urls = parts().own_inbox.webhooks(connection).values()
     hosts = dict.fromkeys(urlsplit(url).hostname for url in urls)
     return render_template("pages/privacy.html", webhook_hosts=list(hosts))
 
