@@ -7,7 +7,7 @@ any transaction, and records how it went. A message is sent at least once, alway
 
 from higgs_shop.outbox.backlog_cap import BacklogCap
 from higgs_shop.outbox.choosing import choose_more, go_on_choosing, start_replay
-from higgs_shop.outbox.claiming import Recorded, claim_due, forget_leases, record
+from higgs_shop.outbox.claiming import claim_due, forget_leases
 from higgs_shop.outbox.deliveries import (
     MOST_COUNTED,
     Counts,
@@ -36,6 +36,7 @@ from higgs_shop.outbox.message import (
 from higgs_shop.outbox.message_states import messages_of_events
 from higgs_shop.outbox.newest_attempts import NewestAttempt, newest_attempts
 from higgs_shop.outbox.over_all import OverAll, outputs_in_trouble, over_all
+from higgs_shop.outbox.recording import Recorded, record
 from higgs_shop.outbox.replay_choice import ReplayChoice, count_chosen, list_chosen
 from higgs_shop.outbox.replays import Progress, Replay, ask_for_replay, list_replays, progress_of
 from higgs_shop.outbox.tries import Tries, tries_at
