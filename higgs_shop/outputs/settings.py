@@ -1,6 +1,6 @@
 """What an output is set to, by mParticle's names: where it posts, which events, and what of them.
 
-Source: mParticle's webhook output documentation, "Connection Settings".
+Source: mParticle's webhook output documentation, "Connection Settings"; `hash_email_addresses` is ours.
 """
 
 from collections.abc import Mapping
@@ -113,6 +113,9 @@ class OutputSettings(BaseModel):
     ] = Field(default=())
     include_location: bool = _switch(True, "tells an event's own `location`")
     include_batch_location: bool = _switch(False, "tells the `location` of an event's batch")
+    hash_email_addresses: bool = _switch(
+        False, "tells the SHA-256 of a person's e-mail address in its place"
+    )
 
     @property
     def gathers(self) -> bool:

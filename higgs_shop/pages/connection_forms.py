@@ -46,6 +46,7 @@ class OutputForm(Form):
     left_out_metadata = StringField("Metadata to leave out", filters=[stripped])
     include_location = BooleanField("Include Location")
     include_batch_location = BooleanField("Include Event Batch Location")
+    hash_email_addresses = BooleanField("Hash E-mail Addresses")
 
     @property
     def texts(self) -> dict[str, str]:

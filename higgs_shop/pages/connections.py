@@ -68,6 +68,7 @@ GROUPS: Final = (
             "left_out_metadata",
             "include_location",
             "include_batch_location",
+            "hash_email_addresses",
         ),
     ),
 )

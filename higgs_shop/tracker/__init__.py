@@ -1,6 +1,6 @@
 """What happened, and to whom: events, their shapes, and the body that a webhook receives."""
 
-from higgs_shop.tracker.batch import Channel, Origin, Person, SessionFacts, compact_json
+from higgs_shop.tracker.batch import Channel, Origin, Person, SessionFacts
 from higgs_shop.tracker.copying import copy_events, first_event_ms
 from higgs_shop.tracker.events import (
     Amounts,
@@ -25,6 +25,7 @@ from higgs_shop.tracker.gathering import (
     discard_gathered,
     gathered_events_of,
 )
+from higgs_shop.tracker.json_text import compact_json
 from higgs_shop.tracker.people import (
     MOST_ATTRIBUTES,
     MOST_ATTRIBUTES_BYTES,

@@ -6,14 +6,15 @@ uploads: identities are a list with times, MPIDs are numbers, and the server's i
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from higgs_shop.database import JsonText
 from higgs_shop.identity_types import BATCH_NAMES
 from higgs_shop.outputs import OutputSettings
+from higgs_shop.tracker.json_text import compact_json
+from higgs_shop.tracker.redaction import redacted_event, redacted_identity
 from higgs_shop.version import __version__
 
 Channel = Literal["javascript", "server_to_server"]
@@ -127,7 +128,7 @@ def batch_body(
         "user_identities": [
             {
                 "identity_type": BATCH_NAMES.get(identity.identity_type, identity.identity_type),
-                "identity": identity.value,
+                "identity": redacted_identity(identity.identity_type, identity.value, settings),
                 "timestamp_unixtime_ms": identity.set_at_ms,
             }
             for identity in person.identities
@@ -144,7 +145,7 @@ def batch_body(
         facts["mp_deviceid"] = origin.device_stamp
     if settings.include_batch_location and origin.location is not None:
         facts["location"] = dict(origin.location)
-    told = events if settings.include_location else map(_without_location, events)
+    told = [redacted_event(event, settings) for event in events]
     return f'{{"events":[{",".join(told)}],{compact_json(facts)[1:]}'.encode()
 
 
@@ -169,22 +170,6 @@ def _metadata(origin: Origin, settings: OutputSettings) -> dict[str, Any]:
         else:
             metadata.pop(member, None)
     return metadata
-
-
-def _without_location(event: str) -> str:
-    if '"location"' not in event:
-        return event
-    read = json.loads(event)
-    read["data"].pop("location", None)
-    return compact_json(read)
-
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def compact_json(value: Any) -> JsonText:
-    """JSON as it travels: no spaces, and letters as they are."""
-    return JsonText(_ENCODER.encode(value))
 
 
 def event_data(

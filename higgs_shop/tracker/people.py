@@ -10,7 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from higgs_shop.identity_types import USER_IDENTITY_TYPES
 from higgs_shop.json_object import json_object_of
 from higgs_shop.tables import device_users, profiles, user_attributes
-from higgs_shop.tracker.batch import KnownIdentity, Person, compact_json
+from higgs_shop.tracker.batch import KnownIdentity, Person
+from higgs_shop.tracker.json_text import compact_json
 from higgs_shop.upsert import upserting
 
 

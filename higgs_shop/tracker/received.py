@@ -14,9 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from higgs_shop.tables import batches, events
 from higgs_shop.tracker.attributed import AttributedEvent
-from higgs_shop.tracker.batch import Origin, Person, compact_json, numbered
+from higgs_shop.tracker.batch import Origin, Person, numbered
 from higgs_shop.tracker.code_place import code_place
 from higgs_shop.tracker.hand_over import hand_over
+from higgs_shop.tracker.json_text import compact_json
 from higgs_shop.tracker.people import AttributeNews, identities_of, keep_attributes
 
 TRACKS_FOR_ITS_CALLER = True

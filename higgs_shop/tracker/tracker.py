@@ -19,13 +19,13 @@ from higgs_shop.tracker.attributed import AttributedEvent
 from higgs_shop.tracker.batch import (
     Person,
     SessionFacts,
-    compact_json,
     event_data,
     page_origin,
 )
 from higgs_shop.tracker.code_place import code_place
 from higgs_shop.tracker.events import Event
 from higgs_shop.tracker.hand_over import hand_over
+from higgs_shop.tracker.json_text import compact_json
 from higgs_shop.tracker.people import read_person, set_user_attribute
 
 TRACKS_FOR_ITS_CALLER = True

@@ -18,11 +18,11 @@ from higgs_shop.tracker.batch import (
     Origin,
     Person,
     batch_body,
-    compact_json,
     event_json,
     numbered,
 )
 from higgs_shop.tracker.events import CustomEvent
+from higgs_shop.tracker.json_text import compact_json
 from higgs_shop.version import __version__
 
 TEST_MPID: Final = -1

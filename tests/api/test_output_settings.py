@@ -1,8 +1,9 @@
 """Every setting of an output, at a real receiver: what arrives with it, and what does not."""
 
+import doctest
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +39,8 @@ UNSWITCHED: Final = {"opt_out", "breadcrumb"}
 BY_DEFAULT: Final = UNSWITCHED.union(*(kinds for is_on, kinds in SWITCHES.values() if is_on))
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "outputs.md"
+HASH_OF_GRACE: Final = "f4d133e8fa1deafe5b85298465bf737dd4ff3c811dfa2a79657bc1bc22165484"
+HASH_OF_ADA: Final = "b97222ea69dadf792baa97fa768ecb840a0023714c831ab1328838cba9f7f437"
 SECRETS: Final = (
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
@@ -245,6 +248,64 @@ def test_settings_hold_for_what_the_shop_itself_logs_as_well(
     for body in bodies(receiver):
         assert (body["unique_id"], body["mp_deviceid"]) == ("demo", visitor.cookie("higgs_device"))
         assert METADATA.keys().isdisjoint(body)
+
+
+def test_an_output_may_be_told_hashes_instead_of_email_addresses(
+    store: Store, sender: Sender, receiver: Receiver
+) -> None:
+    """Whoever tells of them and however they are written; nothing else is hashed."""
+    told: dict[str, Any] = {"send_user_identity_changes": True}
+    add(store, "plain", url=f"{receiver.url}/plain", **told)
+    add(store, "hashed", url=f"{receiver.url}/hashed", hash_email_addresses=True, **told)
+    sign_up(store.browser())
+    changes = {
+        "new": {"identity_type": "email", "identity": " Ada@Example.Test"},
+        "old": {"identity_type": "email", "identity": None},
+    }
+    sender.post(
+        batch(
+            event("user_identity_change", **changes),
+            event(event_name="grace.field@example.com"),
+            user_identities={"email": "Ada@example.test ", "customer_id": "ada@example.test"},
+        )
+    )
+    deliver(store)
+
+    assert addresses(bodies(receiver, "/plain")) == {
+        "grace.field@example.com",
+        "Ada@example.test ",
+        " Ada@Example.Test",
+    }
+    hashed = bodies(receiver, "/hashed")
+    assert addresses(hashed) == {HASH_OF_GRACE, HASH_OF_ADA}
+    assert len(hashed) == len(bodies(receiver, "/plain"))
+    assert {"identity_type": "customer_id", "identity": "ada@example.test"}.items() <= identity(
+        hashed[-1], "customer_id"
+    ).items()
+    assert names(hashed[-1]) == ["grace.field@example.com"]
+
+
+def addresses(found: Sequence[Mapping[str, Any]]) -> set[str]:
+    """What bodies say where an e-mail address belongs."""
+    told = [each for body in found for each in body["user_identities"]]
+    for body in found:
+        for each in body["events"]:
+            if each["event_type"] == "user_identity_change":
+                told += [each["data"]["new"], each["data"]["old"]]
+    return {
+        each["identity"] for each in told if each["identity_type"] == "email" and each["identity"]
+    }
+
+
+def identity(body: Mapping[str, Any], identity_type: str) -> dict[str, Any]:
+    """A person's identity of this type."""
+    (found,) = [each for each in body["user_identities"] if each["identity_type"] == identity_type]
+    return dict(found)
+
+
+def test_the_documented_hash_is_true() -> None:
+    found = doctest.testfile(str(DOCUMENT), module_relative=False)
+    assert (found.attempted, found.failed) == (2, 0)
 
 
 def test_each_output_has_its_own_bodies_signatures_numbers_and_authorization(

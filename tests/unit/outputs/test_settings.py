@@ -40,6 +40,7 @@ def test_the_defaults_are_those_of_mparticle() -> None:
         "left_out_metadata": (),
         "include_location": True,
         "include_batch_location": False,
+        "hash_email_addresses": False,
     }
 
 

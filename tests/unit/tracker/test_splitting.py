@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from higgs_shop.outputs import OutputSettings
 from higgs_shop.tracker.attributed import AttributedEvent, draft_of
-from higgs_shop.tracker.batch import Origin, Person, compact_json
+from higgs_shop.tracker.batch import Origin, Person
+from higgs_shop.tracker.json_text import compact_json
 from higgs_shop.tracker.splitting import MOST_BATCH_BYTES, MOST_IN_BATCH, split_into_batches
 
 PAGE = Origin("javascript", "production", {"platform": "web"}, {}, source_request_id="r")
