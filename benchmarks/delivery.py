@@ -25,7 +25,7 @@ from higgs_shop.webhook_output import Forwarder, Sender, Turn, Work
 from higgs_shop.wiring import wire
 
 _SENDERS: Final = 4
-_TURNS: Final = 3
+_TURNS: Final = 9
 _MANY_SENDERS: Final = 8
 _SPEED_GOAL: Final = 0.8
 _OVERLAP_GOAL: Final = 5.0
@@ -43,7 +43,11 @@ def rows(size: Size) -> list[Row]:
 
 
 def _speed(size: Size) -> list[Row]:
-    """Events a second, each durably marked, beside as many threads that post the same bytes."""
+    """Events a second, each durably marked, beside as many threads that post the same bytes.
+
+    Each turn is judged by itself, and the median is told: how fast a machine is differs from one second
+    to the next by more than what is measured.
+    """
     count = size.requests * 2
     found = []
     for people, said in ((count, "a person each"), (_SENDERS * 5, "twenty people")):
@@ -56,10 +60,11 @@ def _speed(size: Size) -> list[Row]:
                 for _ in range(_TURNS)
             ]
         durable, plain = (statistics.median(side) for side in zip(*turns, strict=True))
+        ratio = statistics.median(ours / theirs for ours, theirs in turns)
         found.append(
             at_least(
                 f"delivered events ÷ a bare httpx loop, a second, {said}",
-                durable / plain,
+                ratio,
                 _SPEED_GOAL,
                 note=f"{durable:.0f}/s ÷ {plain:.0f}/s, {_SENDERS} at a time",
             )
