@@ -29,6 +29,10 @@ _ALLOWED = re.compile(
     r"|SCAN outputs USING INDEX ix_outputs_ending$"
     # Replays that are still being chosen are few, and this index holds no others.
     r"|SCAN replays USING INDEX ix_replays_choosing$"
+    # As many as there are processes, and outputs. What waits at all outputs is counted to a bound.
+    r"|SCAN heartbeats USING INDEX sqlite_autoindex_heartbeats_1$"
+    r"|SCAN given_up_totals$"
+    r"|SCAN messages USING INDEX uq_messages_waiting$"
     r"|SEARCH device_users USING INDEX ix_device_users_workspace_id_first_seen_ms "
     r"|SEARCH outputs USING INDEX sqlite_autoindex_outputs_1 "
     r"|SEARCH messages USING INDEX uq_messages_waiting "
@@ -120,6 +124,12 @@ def test_looking_inside_reads_no_table_from_end_to_end(store: Store, open_store:
     sign_out(visitor)
     question = "action=login&type=email&value=grace.field%40example.com&previous_mpid=1"
     paths = [
+        "/readyz",
+        "/connections",
+        "/connections/webhook",
+        "/connections/webhook/deliveries",
+        "/connections/webhook/deliveries?state=waiting&mpid=1&before=9",
+        "/connections/webhook/replay?only_dead=off&mpid=1",
         "/inbox",
         "/inbox?before=9&q=x&type=screen_view&signature=valid",
         "/inbox/sessions",
