@@ -133,6 +133,7 @@ class Database:
                     execute(connection, "BEGIN")
                 yield connection
         except DBAPIError as error:
+            _hide_values(error)
             _raise_in_our_words(error)
             raise
 
@@ -156,6 +157,7 @@ class Database:
                     execute(connection, "BEGIN IMMEDIATE")
                 yield connection
         except DBAPIError as error:
+            _hide_values(error)
             _raise_in_our_words(error)
             raise
         finally:
@@ -231,6 +233,15 @@ def _is_locked(error: sqlite3.OperationalError) -> bool:
 def _primary_code(error: sqlite3.OperationalError) -> int:
     # The low byte is the error; the others say more about it. Python's own errors have none.
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _hide_values(error: DBAPIError) -> None:
+    """PostgreSQL shows the row that it refused. Errors are logged, and what people typed is not."""
+    of_driver = error.orig
+    primary = getattr(getattr(of_driver, "diag", None), "message_primary", None)
+    if of_driver is not None and primary:
+        of_driver.args = (primary,)
+        error.args = (f"({type(of_driver).__qualname__}) {primary}",)
 
 
 def _raise_in_our_words(error: DBAPIError) -> None:

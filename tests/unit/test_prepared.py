@@ -1,5 +1,6 @@
 """Statements that are compiled once: what they write and read is what Core would."""
 
+import traceback
 from contextlib import closing
 from typing import Any
 
@@ -80,6 +81,25 @@ def test_what_the_database_refuses_is_an_error_as_ever(database: Database) -> No
     assert "canary" not in str(raised.value), "errors are logged, and what people typed is not"
     with database.read() as connection:
         assert READ.rows(connection, {"of_mpid": 7}) == []
+
+
+@pytest.mark.parametrize("by_core", [True, False])
+def test_an_error_does_not_show_the_row_that_was_refused(database: Database, by_core: bool) -> None:
+    """However it is printed: what is logged has the traceback too."""
+    row = attribute("canary", "canary") | {"set_at_ms": None}
+
+    def write() -> None:
+        with database.write() as connection:
+            if by_core:
+                connection.execute(insert(user_attributes), row)
+            else:
+                WRITE.write(connection, row)
+
+    with pytest.raises(IntegrityError, match="set_at_ms") as raised:
+        write()
+    printed = "".join(traceback.format_exception(raised.value))
+    assert "set_at_ms" in printed
+    assert "canary" not in printed
 
 
 def test_who_listens_to_the_engine_hears_of_every_statement(database: Database) -> None:
