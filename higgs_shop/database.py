@@ -27,6 +27,10 @@ STARTING_TIMEOUT_MS: Final = 30_000
 # Keeps the log file from staying at the largest size it ever had.
 _WAL_SIZE_LIMIT_BYTES: Final = 32 * 1024 * 1024
 
+# Python keeps 128 for each connection. The store has more, and preparing one again takes longer than
+# most take to run; so the connection that was used last is the one to use next.
+_PREPARED_STATEMENTS: Final = 512
+
 _LOOK_AGAIN_SECONDS: Final = 0.005
 _BUSY_ELSEWHERE: Final = "another process is writing to the database file"
 
@@ -103,6 +107,7 @@ class Database:
                 self.url,
                 pool_size=20,
                 max_overflow=10,
+                pool_use_lifo=True,
                 pool_pre_ping=True,
                 hide_parameters=True,
                 json_serializer=_json_text,
@@ -112,6 +117,8 @@ class Database:
             poolclass=QueuePool,
             pool_size=20,
             max_overflow=20,
+            pool_use_lifo=True,
+            connect_args={"cached_statements": _PREPARED_STATEMENTS},
             hide_parameters=True,
             json_serializer=_json_text,
         )

@@ -1,6 +1,6 @@
 """Putting messages into mailboxes, within the transaction of what they tell about."""
 
-import uuid
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ BACKLOG_IS_FULL: Final = "the backlog was full: not sent, to be replayed when th
 
 def new_webhook_id() -> str:
     """A fresh `webhook-id`, unique over all workspaces."""
-    return f"msg_{uuid.uuid4().hex}"
+    return f"msg_{secrets.token_hex(16)}"
 
 
 def enqueue(
