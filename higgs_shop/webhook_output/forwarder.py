@@ -281,11 +281,19 @@ class Forwarder:
             return None
 
     def _first_ready(self) -> "_Ready | None":
-        """What to begin with: of the output that has the fewest on their way, while its lease lasts."""
+        """What to begin with: of the output that has the fewest on their way, while its lease lasts.
+
+        What is leased for an output that was stopped is left for the next turn to give back.
+        """
         busy = Counter(each.output.id for each in self._posting)
         now_seconds = time.monotonic()
         return min(
-            (each for each in self._ready if now_seconds <= each.errand.last_start_seconds),
+            (
+                each
+                for each in self._ready
+                if each.errand.output.id not in self._stopped
+                and now_seconds <= each.errand.last_start_seconds
+            ),
             key=lambda each: busy[each.errand.output.id],
             default=None,
         )

@@ -51,6 +51,18 @@ class Asked:
     goes_on: bool
 
 
+class _Noticed(list[Errand]):
+    """Errands that tell when they are taken up."""
+
+    def __init__(self, errands: Sequence[Errand], taken_up: Callable[[], None]) -> None:
+        super().__init__(errands)
+        self._taken_up = taken_up
+
+    def __iter__(self) -> Iterator[Errand]:
+        self._taken_up()
+        return super().__iter__()
+
+
 class Outbox:
     """A stand-in for a sender: gives out errands while there is a place, and remembers all it is asked.
 
@@ -69,6 +81,7 @@ class Outbox:
         self.answer: Callable[[Errand], None] = lambda _: None
         self.on_turn: Callable[[Asked], None] = lambda _: None
         self.stopped: frozenset[int] = frozenset()
+        self.taken_up: Callable[[], None] = lambda: None
         self.busy: set[int] = set()
 
     def turn(self, work: Work) -> Turn:
@@ -88,7 +101,7 @@ class Outbox:
             self.busy.clear()
             self.recorded += [each.message.mpid for each in work.done if each not in busy]
             errands, self.due = self.due[: work.places], self.due[work.places :]
-        return Turn(errands, busy, self.stopped)
+        return Turn(_Noticed(errands, self.taken_up), busy, self.stopped)
 
     def post(self, errand: Errand) -> Delivery:
         with self._changed:
@@ -251,6 +264,24 @@ class TestPosting:
             answered.set()
 
         assert {*outbox.posted} <= {1, 2}, "but for what was on its way"
+
+    def test_nobody_begins_with_what_was_leased_for_it(self) -> None:
+        """Between the turn that says so and the next one, in which it is given back."""
+        of_main, of_other = (1, 3), (2, 4, 5)
+        outputs = {**dict.fromkeys(of_main, MAIN), **dict.fromkeys(of_other, OTHER)}
+        outbox = Outbox(*(an_errand(mpid, outputs[mpid]) for mpid in sorted(outputs)))
+        is_known = threading.Event()
+        outbox.answer = held_by(is_known, 2, 4)
+
+        def stop(asked: Asked) -> None:
+            if asked.done == [3]:  # 2 and 4 are on their way, and 5 is ready
+                outbox.stopped, outbox.taken_up = frozenset({OTHER}), is_known.set
+
+        outbox.on_turn = stop
+        with forwarding(outbox, senders=2):
+            outbox.wait_until(lambda: any(5 in each.unsent for each in outbox.asked))
+
+        assert sorted(outbox.posted) == [1, 2, 3, 4]
 
     def test_outputs_share_the_senders(self) -> None:
         """With two of one output on their way, a free sender takes the other output's first."""
