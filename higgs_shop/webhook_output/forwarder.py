@@ -225,7 +225,7 @@ class Forwarder:
         """Keep what was delivered, to be handed in again; what nobody can record is left to its lease."""
         _log_failure("a turn at the outbox", error)
         if isinstance(error, DatabaseError):
-            return Turn() if self._is_stopping else Turn(work.unsent, work.done)
+            return Turn() if self._is_stopping else Turn(work.unsent, work.done, self._stopped)
         errands: list[Errand] = []
         if len(work.done) > 1:  # whose fault it was shows when each is alone
             for each in work.done:
@@ -234,7 +234,7 @@ class Forwarder:
                     errands += self._sending.turn(alone).errands
                 except Exception as error_of_one:  # noqa: BLE001 (its lease runs out)
                     _log_failure("recording a delivery", error_of_one)
-        return Turn(errands)
+        return Turn(errands, stopped=self._stopped)
 
     def _pause(self, failures: int) -> None:
         with self._news:

@@ -265,21 +265,25 @@ class TestPosting:
 
         assert {*outbox.posted} <= {1, 2}, "but for what was on its way"
 
-    def test_nobody_begins_with_what_was_leased_for_it(self) -> None:
-        """Between the turn that says so and the next one, in which it is given back."""
+    @pytest.mark.parametrize("then", [None, DatabaseBusy("a while"), RuntimeError("a fault")])
+    def test_nobody_begins_with_what_was_leased_for_it(self, then: Exception | None) -> None:
+        """Between the turn that says so and the one that gives it back, also if that has to wait."""
         of_main, of_other = (1, 3), (2, 4, 5)
         outputs = {**dict.fromkeys(of_main, MAIN), **dict.fromkeys(of_other, OTHER)}
-        outbox = Outbox(*(an_errand(mpid, outputs[mpid]) for mpid in sorted(outputs)))
+        errands = [an_errand(mpid, outputs[mpid]) for mpid in sorted(outputs)]
+        outbox = Outbox(*errands)
         is_known = threading.Event()
         outbox.answer = held_by(is_known, 2, 4)
 
         def stop(asked: Asked) -> None:
             if asked.done == [3]:  # 2 and 4 are on their way, and 5 is ready
                 outbox.stopped, outbox.taken_up = frozenset({OTHER}), is_known.set
+                outbox.failing = [None, then]
 
         outbox.on_turn = stop
-        with forwarding(outbox, senders=2):
+        with forwarding(outbox, senders=2, poll_seconds=0.001):
             outbox.wait_until(lambda: any(5 in each.unsent for each in outbox.asked))
+            outbox.wait_for_recorded(1, 2, 3, 4)
 
         assert sorted(outbox.posted) == [1, 2, 3, 4]
 
