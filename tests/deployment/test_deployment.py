@@ -276,6 +276,12 @@ def test_the_pages_for_watching_say_how_it_stands(deployment: Deployment) -> Non
             "somebody forwards",
             timeout_seconds=PATIENCE_SECONDS,
         )
+        # Whoever is still starting ends at once, and not by itself.
+        until(
+            lambda: all("Forwarding to" in each.said for each in deployment.forwarders),
+            "all of them do",
+            timeout_seconds=PATIENCE_SECONDS,
+        )
         page = deployment.get(client, "/")
         assert page.headers["strict-transport-security"]
         assert "__Host-" in page.headers["set-cookie"]
