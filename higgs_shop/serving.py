@@ -243,8 +243,19 @@ def _tell_to_stop(children: list[int]) -> None:
 
 
 def _on_stop(stop: Callable[[], object]) -> None:
+    # A second signal comes in the middle of the first one's handler, and would wait for ever for a lock
+    # that this one holds.
+    is_stopping = False
+
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        stop()
+        nonlocal is_stopping
+        if is_stopping:
+            return
+        is_stopping = True
+        try:
+            stop()
+        finally:
+            is_stopping = False
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
