@@ -230,7 +230,7 @@ class Forwarder:
         if len(work.done) > 1:  # whose fault it was shows when each is alone
             for each in work.done:
                 try:
-                    alone = work._replace(done=[each], unsent=(), places=0)
+                    alone = work._replace(done=[each], unsent=(), places=0, waits=True)
                     errands += self._sending.turn(alone).errands
                 except Exception as error_of_one:  # noqa: BLE001 (its lease runs out)
                     _log_failure("recording a delivery", error_of_one)

@@ -97,7 +97,7 @@ class Outbox:
             self._changed.notify_all()
             if self.failing and (failure := self.failing.pop(0)) is not None:
                 raise failure
-            busy = [each for each in work.done if each.message.mpid in self.busy]
+            busy = [each for each in work.done if each.message.mpid in self.busy and not work.waits]
             self.busy.clear()
             self.recorded += [each.message.mpid for each in work.done if each not in busy]
             errands, self.due = self.due[: work.places], self.due[work.places :]
@@ -358,6 +358,24 @@ class TestFailing:
             outbox.wait_for_recorded(1, 3)
 
         assert {str(error) for error in errors(caplog)} == {"this cannot be stored"}
+
+    def test_alone_it_waits_for_whoever_writes_to_its_mailbox(self) -> None:
+        """Handed in with others it must not; and nobody hands it in once more."""
+        outbox = Outbox(an_errand(1), an_errand(2))
+        are_alone = threading.Event()
+
+        def refuse(asked: Asked) -> None:
+            if are_alone.is_set():
+                outbox.busy = {1, 2}
+            elif len(asked.done) == 2:
+                are_alone.set()
+                raise ValueError("one of them cannot be stored")
+            elif asked.done:
+                raise DatabaseBusy("until both are there")
+
+        outbox.on_turn = refuse
+        with forwarding(outbox, senders=2, poll_seconds=0.001):
+            outbox.wait_for_recorded(1, 2)
 
     def test_waking_does_not_hurry_a_turn_that_failed(self) -> None:
         """With the database gone, each page that is served must not cause an attempt and a log entry."""
