@@ -29,8 +29,8 @@ from higgs_shop.outbox.mailboxes import (
     set_due,
 )
 from higgs_shop.outbox.replay_choice import ReplayChoice, as_chosen, conditions_of, states_of
-from higgs_shop.outbox.replays import THIS_REPLAY, Replay, ask_for_replay, hold_output, progress_of
-from higgs_shop.outputs import NoSuchOutput, Output
+from higgs_shop.outbox.replays import THIS_REPLAY, Replay, ask_for_replay, progress_of
+from higgs_shop.outputs import Output, held_output
 from higgs_shop.outputs.output import STORED, stored_output
 from higgs_shop.tables import messages, outputs, replays
 
@@ -76,9 +76,7 @@ def choose_more(database: Database, output: Output, replay_id: int, *, now_ms: i
         choosing = _Choosing(output, replay_id, as_chosen(row.chosen), *row[1:])
         found = _next_of(connection, choosing)
     with database.write() as connection:
-        try:
-            hold_output(connection, output)
-        except NoSuchOutput:
+        if held_output(connection, output.workspace_id, output.id) is None:
             return False
         if connection.scalar(_HOLD_REPLAY, of | {"looked_at": choosing.looked_at_id}) is None:
             return True  # somebody else went on with it meanwhile

@@ -17,8 +17,8 @@ from sqlalchemy import (
 
 from higgs_shop.outbox.deliveries import of_output
 from higgs_shop.outbox.replay_choice import ReplayChoice, as_chosen, as_stored, states_of
-from higgs_shop.outputs import NoSuchOutput, Output
-from higgs_shop.tables import messages, outputs, replays
+from higgs_shop.outputs import NoSuchOutput, Output, held_output
+from higgs_shop.tables import messages, replays
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ def ask_for_replay(
         connection: of a write transaction.
     Raises: NoSuchOutput.
     """
-    hold_output(connection, output)
+    if held_output(connection, output.workspace_id, output.id) is None:
+        raise NoSuchOutput(output.name)
     newest = select(func.max(messages.c.id)).where(*of_output(output))
     last_ids = [
         connection.scalar(newest.where(messages.c.state == state)) or 0
@@ -108,18 +109,6 @@ def list_replays(connection: Connection, output: Output, *, most: int) -> list[R
         for row in connection.execute(_NEWEST, of)
     ]
 
-
-def hold_output(connection: Connection, output: Output) -> None:
-    """Keep an output from being removed meanwhile. Raises: NoSuchOutput when it was."""
-    if connection.scalar(_HOLD_OUTPUT, {"of_output": output.id}) is None:
-        raise NoSuchOutput(output.name)
-
-
-_HOLD_OUTPUT: Final = (
-    select(outputs.c.id)
-    .where(outputs.c.id == bindparam("of_output"))
-    .with_for_update(read=True, key_share=True)
-)
 
 THIS_REPLAY: Final = (
     replays.c.workspace_id == bindparam("of_workspace"),
