@@ -23,9 +23,8 @@ from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.outbox.mailboxes import (
     MailboxKey,
-    database_time,
-    hold_free_mailboxes,
-    hold_mailbox,
+    hold_first_and_free,
+    mailbox_time,
     set_due,
 )
 from higgs_shop.outbox.replay_choice import ReplayChoice, as_chosen, conditions_of, states_of
@@ -158,19 +157,13 @@ def _next_of(connection: Connection, choosing: _Choosing) -> list[_Found]:
 def _mark(connection: Connection, choosing: _Choosing, found: Sequence[_Found]) -> tuple[int, int]:
     """Make those wait again whose mailboxes are free, and the first of them in any case.
 
-    Whoever enqueues or records holds mailboxes as well, in whatever order. Waiting for the first one
-    while holding none, and for no other, is in nobody's way.
     Returns: how many were made to wait, and the id up to which there are none left.
     """
     output = choosing.output
-    hold_mailbox(connection, MailboxKey(output.workspace_id, output.id, found[0].mpid))
-    held = hold_free_mailboxes(
-        connection, output.workspace_id, output.id, {each.mpid for each in found}
+    held = hold_first_and_free(
+        connection, output.workspace_id, output.id, [each.mpid for each in found]
     )
-    due_at_ms = choosing.started_at_ms
-    if connection.dialect.name == "postgresql":
-        # Whoever asks may be ahead of the clock that says what is due.
-        due_at_ms = min(due_at_ms, database_time(connection))
+    due_at_ms = min(choosing.started_at_ms, mailbox_time(connection, choosing.started_at_ms))
     marked = connection.execute(
         _MARK,
         {

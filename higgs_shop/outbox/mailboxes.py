@@ -5,7 +5,7 @@ follow the order of commits; claiming leases it, so that two senders never work 
 at once.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -54,11 +54,18 @@ def hold_mailbox(connection: Connection, key: MailboxKey) -> bool:
     return connection.scalar(_hold_mailbox, key.bound()) is not None
 
 
-def hold_free_mailboxes(
-    connection: Connection, workspace_id: str, output_id: int, mpids: Collection[int]
+def hold_first_and_free(
+    connection: Connection, workspace_id: str, output_id: int, mpids: Sequence[int]
 ) -> set[int]:
-    """The same for several mailboxes of an output, but without waiting. Returns: whose are held."""
-    values = {"of_workspace": workspace_id, "of_output": output_id, "mpids": list(mpids)}
+    """The same for several mailboxes of an output: for the first one, and for those that are free.
+
+    Whoever enqueues or records holds mailboxes as well, in whatever order. Waiting for the first one
+    while holding none, and for no other, is in nobody's way; and so some are held each time.
+
+    Returns: whose are held; the first is missing when there is no such mailbox (any more).
+    """
+    hold_mailbox(connection, MailboxKey(workspace_id, output_id, mpids[0]))
+    values = {"of_workspace": workspace_id, "of_output": output_id, "mpids": list(set(mpids))}
     return set(connection.scalars(_hold_free_mailboxes, values))
 
 
@@ -71,6 +78,14 @@ def set_due(connection: Connection, keys: Sequence[MailboxKey], now_ms: int) -> 
         now_ms: by the clock that leases are dated by.
     """
     _set_due.write(connection, *(key.bound() | {"now_ms": now_ms} for key in keys))
+
+
+def mailbox_time(connection: Connection, now_ms: int) -> int:
+    """The time by which mailboxes are due and leased, when the store's own clock says `now_ms`.
+
+    That one may be ahead of PostgreSQL's, which decides there.
+    """
+    return now_ms if connection.dialect.name == "sqlite" else database_time(connection)
 
 
 def database_time(connection: Connection) -> int:

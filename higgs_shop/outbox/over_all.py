@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, exists, func, not_, or_, select
 
 from higgs_shop.outbox.deliveries import MOST_COUNTED
-from higgs_shop.outbox.mailboxes import IS_WAITING, NOW_MS, database_time
+from higgs_shop.outbox.mailboxes import IS_WAITING, NOW_MS, mailbox_time
 from higgs_shop.outputs import Output
 from higgs_shop.outputs.output import STORED, stored_output
 from higgs_shop.tables import delivery_attempts, given_up_totals, mailboxes, messages, outputs
@@ -48,8 +48,7 @@ def outputs_in_trouble(connection: Connection, *, now_ms: int, most: int) -> lis
         now_ms: on SQLite; PostgreSQL's own time is what retries go by there.
         most: how many at most.
     """
-    if connection.dialect.name == "postgresql":
-        now_ms = database_time(connection)
+    now_ms = mailbox_time(connection, now_ms)
     found = connection.execute(_IN_TROUBLE.limit(most), {"now_ms": now_ms})
     return [stored_output(row) for row in found]
 

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, func, select
 
 from higgs_shop.outbox.deliveries import MOST_COUNTED
-from higgs_shop.outbox.mailboxes import NOW_MS, database_time
+from higgs_shop.outbox.mailboxes import NOW_MS, mailbox_time
 from higgs_shop.outputs import Output
 from higgs_shop.tables import mailboxes
 
@@ -33,8 +33,7 @@ def tries_at(connection: Connection, output: Output, now_ms: int) -> Tries:
     Args:
         now_ms: on SQLite; PostgreSQL's own time is what leases and retries go by there.
     """
-    if connection.dialect.name == "postgresql":
-        now_ms = database_time(connection)
+    now_ms = mailbox_time(connection, now_ms)
     of = {"of_workspace": output.workspace_id, "of_output": output.id, "now_ms": now_ms}
     retrying, next_retry_ms = connection.execute(_RETRYING, of).one()
     return Tries(

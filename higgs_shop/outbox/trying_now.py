@@ -13,9 +13,8 @@ from higgs_shop.database import Database
 from higgs_shop.outbox.mailboxes import (
     IS_WAITING,
     MailboxKey,
-    database_time,
-    hold_free_mailboxes,
-    hold_mailbox,
+    hold_first_and_free,
+    mailbox_time,
     set_due,
 )
 from higgs_shop.outputs import Output, held_output
@@ -62,16 +61,15 @@ def _make_due(
 ) -> tuple[int, list[int]]:
     """Make those mailboxes due that are free, and the first of them in any case.
 
-    Waiting for the first one while holding none, and for no other, is in nobody's way, as in a replay.
     Returns: how many were made due, and whose others held.
     """
     with database.write() as connection:
         if held_output(connection, output.workspace_id, output.id) is None:
             return 0, []
-        if not hold_mailbox(connection, _key(output, mpids[0])):  # the store was reset meanwhile
+        held = hold_first_and_free(connection, output.workspace_id, output.id, mpids)
+        if mpids[0] not in held:  # the store was reset meanwhile
             return 0, []
-        held = hold_free_mailboxes(connection, output.workspace_id, output.id, mpids)
-        due_at_ms = _time(connection, now_ms)
+        due_at_ms = mailbox_time(connection, now_ms)
         values = {"of_workspace": output.workspace_id, "of_output": output.id, "mpids": list(held)}
         connection.execute(_END_WAITS, {**values, "now_ms": due_at_ms})
         set_due(connection, [_key(output, mpid) for mpid in held], due_at_ms)
@@ -82,17 +80,12 @@ def _key(output: Output, mpid: int) -> MailboxKey:
     return MailboxKey(output.workspace_id, output.id, mpid)
 
 
-def _time(connection: Connection, now_ms: int) -> int:
-    """By the clock that says what is due: whoever asks may be ahead of it."""
-    return now_ms if connection.dialect.name == "sqlite" else database_time(connection)
-
-
 def _waiting(connection: Connection, output: Output, mpid: int | None, now_ms: int) -> Select[Any]:
     """Whose mailboxes are not due yet."""
     found = select(mailboxes.c.mpid).where(
         mailboxes.c.workspace_id == output.workspace_id,
         mailboxes.c.output_id == output.id,
-        mailboxes.c.due_at_ms > literal(_time(connection, now_ms), BigInteger),
+        mailboxes.c.due_at_ms > literal(mailbox_time(connection, now_ms), BigInteger),
     )
     return found if mpid is None else found.where(mailboxes.c.mpid == mpid)
 

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, u
 from higgs_shop.outbox.mailboxes import (
     THIS_MAILBOX,
     MailboxKey,
-    database_time,
     hold_mailbox,
+    mailbox_time,
     set_due,
 )
 from higgs_shop.outputs import outputs_of
@@ -41,9 +41,7 @@ def withdraw(connection: Connection, workspace_id: str, device_stamp: str, *, no
     connection.execute(_CLOSE_AGAIN, of)
     connection.execute(_FORGET, of)
     if keys:
-        if connection.dialect.name == "postgresql":
-            now_ms = database_time(connection)
-        set_due(connection, keys, now_ms)
+        set_due(connection, keys, mailbox_time(connection, now_ms))
     return count
 
 

@@ -33,7 +33,7 @@ LATER_MS = NOW_MS + 1_000
 @pytest.fixture(autouse=True)
 def given_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is due goes by the given time on PostgreSQL, too."""
-    monkeypatch.setattr("higgs_shop.outbox.trying_now.database_time", at(LATER_MS))
+    monkeypatch.setattr("higgs_shop.outbox.mailboxes.database_time", at(LATER_MS))
 
 
 @pytest.fixture
