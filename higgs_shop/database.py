@@ -140,7 +140,6 @@ class Database:
                     execute(connection, "BEGIN")
                 yield connection
         except DBAPIError as error:
-            _hide_values(error)
             _raise_in_our_words(error)
             raise
 
@@ -164,7 +163,6 @@ class Database:
                     execute(connection, "BEGIN IMMEDIATE")
                 yield connection
         except DBAPIError as error:
-            _hide_values(error)
             _raise_in_our_words(error)
             raise
         finally:
@@ -253,6 +251,7 @@ def _hide_values(error: DBAPIError) -> None:
 
 def _raise_in_our_words(error: DBAPIError) -> None:
     """Return when it is the statement that is wrong, and not the time."""
+    _hide_values(error)
     of_driver = error.orig
     sqlstate = getattr(of_driver, "sqlstate", None)
     if sqlstate == _DEADLOCK_DETECTED:
