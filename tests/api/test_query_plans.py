@@ -129,7 +129,7 @@ def test_looking_inside_reads_no_table_from_end_to_end(store: Store, open_store:
         "/connections/webhook",
         "/connections/webhook/deliveries",
         "/connections/webhook/deliveries?state=waiting&mpid=1&before=9",
-        "/connections/webhook/replay?only_dead=off&mpid=1",
+        "/connections/webhook/replay?what=all&since=2026-01-31T10:30",
         "/inbox",
         "/inbox?before=9&q=x&type=screen_view&signature=valid",
         "/inbox/sessions",
