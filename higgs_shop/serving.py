@@ -20,11 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from higgs_shop.app import create_app
 from higgs_shop.clock import system_clock
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database, DatabaseError
+from higgs_shop.furnishing import furnish
 from higgs_shop.migrations import upgrade as upgrade_tables
 from higgs_shop.settings import Settings
 from higgs_shop.tables import heartbeats, metadata
 from higgs_shop.tls import TlsServer
-from higgs_shop.wiring import Parts, furnish, wire
+from higgs_shop.wiring import Parts, wire
 from higgs_shop.workspaces import DEFAULT_WORKSPACE, find_workspace
 
 _BACKLOG: Final = 256

@@ -8,8 +8,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from higgs_shop import idsync_service, intake, outbox
@@ -20,6 +18,7 @@ from higgs_shop.background import Background, beat, this_forwarder
 from higgs_shop.clock import Clock, system_clock
 from higgs_shop.clock_steps import ClockSteps
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database
+from higgs_shop.furnishing import furnish
 from higgs_shop.identity_client import Hmac, IdentityClient, IdentityError, Refused, User
 from higgs_shop.identity_types import parse_mpid
 from higgs_shop.idsync_service import (
@@ -40,11 +39,10 @@ from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
 from higgs_shop.migrations import upgrade
 from higgs_shop.networks import Reach
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import ensure_main_output
 from higgs_shop.own_inbox import OwnInbox
 from higgs_shop.retention import Retention
-from higgs_shop.settings import Settings, SettingsError, variable
-from higgs_shop.shop import Catalog, customers, shipped_catalog
+from higgs_shop.settings import Settings
+from higgs_shop.shop import Catalog, shipped_catalog
 from higgs_shop.tls import Certificate, load_certificate
 from higgs_shop.tracker import Gatherer, Tracker
 from higgs_shop.visitors import CALL_SHARE, OwedCalls, Visitors
@@ -53,7 +51,7 @@ from higgs_shop.webhook_output import (
     Sender,
     longest_waits_ms,
 )
-from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
+from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace
 
 EMBEDDED_URL = "http://localhost/v1"
 """The embedded service's address inside the process; nothing listens there."""
@@ -351,43 +349,6 @@ def wire(
         held_answers=HeldAnswers(max(1, settings.threads // _THREADS_A_HELD_ANSWER)),
         outgoing=(identity_http, webhook_http),
     )
-
-
-def furnish(connection: Connection, settings: Settings, now_ms: int) -> Workspace:
-    """What every store holds from the start: its workspace, an output and the ready accounts.
-
-    Raises: SettingsError when another workspace has the key that the settings give.
-    """
-    workspace = Workspace(
-        id=DEFAULT_WORKSPACE,
-        api_key=settings.idsync_key,
-        api_secret=settings.idsync_secret.get_secret_value(),
-        identity_strategy=settings.identity_strategy,
-        identity_priority=settings.identity_priority,
-        login_ids=settings.login_ids,
-        unique_ids=settings.unique_ids,
-        immutable_ids=settings.immutable_ids,
-    )
-    try:
-        ensure_workspace(connection, workspace, now_ms)
-    except IntegrityError:
-        name = variable("idsync_key")
-        raise SettingsError(
-            [f"{name}={workspace.api_key}: another workspace has that key"]
-        ) from None
-    authorization = settings.webhook_authorization.get_secret_value()
-    ensure_main_output(
-        connection,
-        workspace.id,
-        now_ms=now_ms,
-        given={
-            **({"url": settings.webhook_url} if settings.webhook_url else {}),
-            **({"send_alias_requests": True} if settings.webhook_alias_requests else {}),
-        },
-        authorization=authorization or None,
-    )
-    customers.ensure_ready_accounts(connection, workspace.id, now_ms)
-    return workspace
 
 
 def _lease_time(database: Database, lease_clock: outbox.LeaseClock) -> int:

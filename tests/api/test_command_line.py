@@ -21,10 +21,10 @@ from sqlalchemy import create_engine, func, make_url, select, text
 
 from higgs_shop.command_line import main
 from higgs_shop.database import Database
+from higgs_shop.furnishing import furnish
 from higgs_shop.migrations import upgrade
 from higgs_shop.settings import Settings
 from higgs_shop.tables import events, identity_intents, messages, outputs
-from higgs_shop.wiring import furnish
 from tests.api.browsing import Browser, over_tcp
 from tests.api.journeys import mpid, sign_in, sign_out
 from tests.at_once import at_once
