@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
+from sqlalchemy import Connection
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from higgs_shop import idsync_service, intake, outbox
@@ -19,23 +20,20 @@ from higgs_shop.clock import Clock, system_clock
 from higgs_shop.clock_steps import ClockSteps
 from higgs_shop.database import STARTING_TIMEOUT_MS, Database
 from higgs_shop.furnishing import furnish
-from higgs_shop.identity_client import Hmac, IdentityClient, IdentityError, Refused, User
-from higgs_shop.identity_types import parse_mpid
+from higgs_shop.identity_client import Hmac, IdentityClient, User
 from higgs_shop.idsync_service import (
     STRATEGIES,
     Aliases,
-    IdentityRequest,
-    IdSyncError,
     Resolver,
     Strategy,
     WorkspacesByKey,
     create_alias_service,
     create_service,
-    digest_of,
     random_mpid,
 )
 from higgs_shop.inbox import HeldAnswers
 from higgs_shop.instance_secrets import InstanceSecrets, load_secrets
+from higgs_shop.intake_people import ask_embedded, ask_remote
 from higgs_shop.migrations import upgrade
 from higgs_shop.networks import Reach
 from higgs_shop.outgoing_http import OutgoingHttp
@@ -51,7 +49,6 @@ from higgs_shop.webhook_output import (
     Sender,
     longest_waits_ms,
 )
-from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace
 
 EMBEDDED_URL = "http://localhost/v1"
 """The embedded service's address inside the process; nothing listens there."""
@@ -213,9 +210,10 @@ def wire(
         on_user_changed=_log_user_change,
     )
     inbox_address = f"{_own_address(settings)}/inbox/{secrets.inbox_token}"
-    lease_clock: outbox.LeaseClock = (
-        (lambda _: clock()) if database.is_sqlite else outbox.database_time
-    )
+
+    def lease_clock(connection: Connection) -> int:
+        return outbox.mailbox_time(connection, clock())
+
     sender = Sender(
         database,
         webhook_http,
@@ -278,10 +276,10 @@ def wire(
         functools.partial(_lease_time, database, lease_clock), owners=(waits.bring_back,)
     )
     retention = Retention(database, days=settings.retention_days, clock=clock)
-    resolve = _resolving(resolver)
+    embedded = ask_embedded(resolver)
     batches = intake.Intake(
         database,
-        resolve=_asking(identity_client, resolve) if settings.idsync_url else resolve,
+        resolve=ask_remote(identity_client, embedded) if settings.idsync_url else embedded,
         clock=clock,
         on_events=forwarder.wake,
     )
@@ -354,54 +352,6 @@ def wire(
 def _lease_time(database: Database, lease_clock: outbox.LeaseClock) -> int:
     with database.read() as connection:
         return lease_clock(connection)
-
-
-def _resolving(resolver: Resolver) -> intake.Resolve:
-    """Ask the embedded identity service, within the process: it knows every workspace."""
-
-    def resolve(
-        workspace: Workspace, environment: Any, identities: Mapping[str, str], name: str | None
-    ) -> int:
-        asked = IdentityRequest(
-            environment=environment, known_identities=dict(identities), request_id=_request_id(name)
-        )
-        try:
-            answer = resolver.move(
-                workspace, "identify", asked, digest_of("identify", "", asked.content())
-            )
-        except IdSyncError as error:
-            raise intake.BadRequest(*error.messages) from error
-        return parse_mpid(answer["mpid"])
-
-    return resolve
-
-
-def _asking(client: IdentityClient, of_others: intake.Resolve) -> intake.Resolve:
-    """Ask a remote identity service, which knows the default workspace alone."""
-
-    def resolve(
-        workspace: Workspace, environment: str, identities: Mapping[str, str], name: str | None
-    ) -> int:
-        if workspace.id != DEFAULT_WORKSPACE:
-            return of_others(workspace, environment, identities, name)
-        try:
-            return parse_mpid(client.resolve(identities, request_id=_request_id(name)))
-        except Refused as error:
-            if error.status_code != 400:
-                raise intake.Unavailable(f"the identity service answers: {error}") from error
-            raise intake.BadRequest(str(error)) from error
-        except IdentityError as error:
-            # Whoever knows the key reads this: what the store knows of its network stays here.
-            raise intake.Unavailable(
-                f"the identity service does not answer: {error.code}"
-            ) from error
-
-    return resolve
-
-
-def _request_id(name: str | None) -> str | None:
-    """The same for the same batch, however long its name is."""
-    return None if name is None else f"batch-{digest_of('batch', '', name.encode())}"
 
 
 def _own_address(settings: Settings) -> str:

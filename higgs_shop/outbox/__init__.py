@@ -22,7 +22,7 @@ from higgs_shop.outbox.deliveries import (
 from higgs_shop.outbox.enqueuing import BACKLOG_IS_FULL, enqueue
 from higgs_shop.outbox.forgetting import OLD_REPLAYS, Forgotten, forget_closed
 from higgs_shop.outbox.given_up import count_given_up, given_up_total
-from higgs_shop.outbox.mailboxes import LeaseClock, database_time
+from higgs_shop.outbox.mailboxes import LeaseClock, mailbox_time
 from higgs_shop.outbox.message import (
     Attempt,
     Backlog,
@@ -77,7 +77,6 @@ __all__ = [
     "count_chosen",
     "count_given_up",
     "count_messages",
-    "database_time",
     "enqueue",
     "forget_closed",
     "forget_leases",
@@ -88,6 +87,7 @@ __all__ = [
     "list_chosen",
     "list_messages",
     "list_replays",
+    "mailbox_time",
     "messages_of_events",
     "newest_attempts",
     "outputs_in_trouble",

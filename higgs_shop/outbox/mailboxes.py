@@ -27,7 +27,7 @@ from higgs_shop.prepared import Prepared
 from higgs_shop.tables import mailboxes, messages
 
 LeaseClock = Callable[[Connection], int]
-"""What time it is for leases and for what is due, the same for everybody: see `database_time`."""
+"""What time it is for leases and for what is due, the same for everybody: see `mailbox_time`."""
 
 
 class MailboxKey(NamedTuple):

@@ -31,8 +31,7 @@ def store(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Store:
     """A store on each kind of database, where what is due goes by the store's clock on both."""
-    for place in ("outbox.mailboxes", "outbox"):
-        monkeypatch.setattr(f"higgs_shop.{place}.database_time", lambda _: clock())
+    monkeypatch.setattr("higgs_shop.outbox.mailboxes.database_time", lambda _: clock())
     return forwarding(open_store(database_url=database_url, webhook_url=receiver.url))
 
 

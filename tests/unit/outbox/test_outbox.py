@@ -14,6 +14,7 @@ from sqlalchemy import event, insert, select
 from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outbox import Attempt, Backlog, Draft, Message, MessageState
+from higgs_shop.outbox.mailboxes import database_time
 from higgs_shop.tables import delivery_attempts, mailboxes, metadata
 from tests import webhook_outputs
 from tests.unit.outbox.posting import (
@@ -122,10 +123,10 @@ def test_numbers_follow_the_order_of_commits_and_a_claim_waits_for_nobody(
 def test_a_writer_whose_clock_is_ahead_keeps_no_message_from_being_due(database: Database) -> None:
     """Servers' clocks differ; what is due goes by the database's."""
     with database.read() as connection:
-        ahead_ms = outbox.database_time(connection) + 3_600_000
+        ahead_ms = database_time(connection) + 3_600_000
     fill(database, ADA, now_ms=ahead_ms)
 
-    due = webhook_outputs.claim_due(database, clock=outbox.database_time, lease_ms=LEASE_MS)
+    due = webhook_outputs.claim_due(database, clock=database_time, lease_ms=LEASE_MS)
 
     assert due is not None
 

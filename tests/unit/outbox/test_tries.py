@@ -19,8 +19,7 @@ def tries(database: Database, *, now_ms: int, name: str = "webhook") -> Tries:
 def lease_time(database: Database) -> int:
     """PostgreSQL goes by its own time."""
     with database.read() as connection:
-        is_sqlite = connection.dialect.name == "sqlite"
-        return NOW_MS if is_sqlite else outbox.database_time(connection)
+        return outbox.mailbox_time(connection, NOW_MS)
 
 
 def test_what_was_not_tried_waits_for_nothing(database: Database) -> None:
