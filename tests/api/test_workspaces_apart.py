@@ -98,7 +98,7 @@ def side_by_side(
     }
     for name, key in KEYS.items():
         numbers = count(1_000)
-        monkeypatch.setattr("higgs_shop.wiring.DEFAULT_WORKSPACE", name)
+        monkeypatch.setattr("higgs_shop.furnishing.DEFAULT_WORKSPACE", name)
         monkeypatch.setattr("higgs_shop.wiring.random_mpid", lambda numbers=numbers: next(numbers))
         stores[name] = open_store(**settings, idsync_key=key)
         assert stores[name].parts.workspace_id == name
