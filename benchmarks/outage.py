@@ -60,7 +60,7 @@ def rows(size: Size) -> list[Row]:
 
 
 def _schedule(size: Size) -> str:
-    # Instead of hours: everybody is tried once a minute, and the end of the outage is noticed within one.
+    # Instead of hours: who was tried in vain waits no longer than the others for the end of the outage.
     wait_seconds = max(1, min(size.outage_seconds // 10, _LONGEST_WAIT_SECONDS))
     return ",".join(["0", *[f"{wait_seconds}"] * 19])
 

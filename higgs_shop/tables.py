@@ -525,6 +525,8 @@ outputs = Table(
     _ms("paused_at_ms", nullable=True),
     Column("is_full", Boolean, nullable=False),
     Column("gathering", Text, nullable=False),  # no, yes, ending: something gathered is left
+    _ms("unreachable_since_ms", nullable=True),  # null: when last tried, somebody answered
+    _ms("left_alone_until_ms", nullable=True),
     _ms("created_at_ms"),
     UniqueConstraint("workspace_id", "name"),
     Index(

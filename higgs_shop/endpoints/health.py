@@ -90,6 +90,7 @@ def _told(
         "dead": counts.dead,
         "given_up_total": outbox.given_up_total(connection, output),
         "is_full": output.is_full,
+        "unreachable_for_ms": _age_ms(output.unreachable_since_ms, now_ms),
     }
 
 

@@ -26,6 +26,7 @@ from higgs_shop.outbox.mailboxes import (
     these_mailboxes,
 )
 from higgs_shop.outbox.message import Claim, Message
+from higgs_shop.outputs import LONGEST_LEFT_ALONE_MS, Output, take_probe
 from higgs_shop.outputs.output import STORED, stored_output
 from higgs_shop.prepared import Prepared, PreparedForSeveral
 from higgs_shop.tables import mailboxes, messages, outputs
@@ -63,6 +64,8 @@ def claim_due(
         most_of_one_output: no more than this, those that are held included, while several outputs run.
         after_output: among equals, the outputs take turns: the first behind this one comes first.
         most: how many messages of each mailbox.
+
+    An output at which nobody answers gives none while it is left alone, and then one, which is a probe.
     Returns: none when no mailbox is due, or all that are due are leased. A lease that ran out counts as
         given back: whoever held it may have sent without recording, so the same bytes go out again.
     """
@@ -75,17 +78,24 @@ def claim_due(
     able = [stored_output(stored) for *stored, is_due in running if is_due]
     due = {}
     for output in able:
-        values = {"of_output": output.id, "now_ms": now_ms, "most": mailboxes}
-        due[output.id] = deque(_select_due.rows(connection, values))
+        most_there = _most_of(output, mailboxes, now_ms=now_ms, lease_ms=lease_ms)
+        values = {"of_output": output.id, "now_ms": now_ms, "most": most_there}
+        due[output.id] = deque(_select_due.rows(connection, values) if most_there else ())
     of_number = {output.id: output for output in able}
     left = {output_id: len(found) for output_id, found in due.items()}
     taken = [
         (of_number[output_id], *due[output_id].popleft())
         for output_id in _in_turn(left, held, mailboxes, most_of_one_output, after_output)
     ]
+    token, until_ms = new_token(), now_ms + lease_ms
+    taken = [
+        each
+        for each in taken
+        if each[0].unreachable_since_ms is None
+        or take_probe(connection, each[0], until_ms=until_ms)
+    ]
     if not taken:
         return []
-    token, until_ms = new_token(), now_ms + lease_ms
     keys = [MailboxKey(output.workspace_id, output.id, mpid) for output, mpid, _ in taken]
     bound = [key.bound() for key in keys]
     _lease.write(connection, bound, new_token=token, new_until_ms=until_ms)
@@ -102,6 +112,7 @@ def claim_due(
             until_ms=until_ms,
             delivered_sequence=delivered_sequence,
             messages=tuple(sorted(waiting[key], key=lambda each: each.sequence)),
+            is_probe=output.unreachable_since_ms is not None,
         )
         for key, (output, mpid, delivered_sequence) in zip(keys, taken, strict=True)
     ]
@@ -140,6 +151,15 @@ def _in_turn(
         left[chosen] -= 1
         after_output = chosen
         yield chosen
+
+
+def _most_of(output: Output, mailboxes: int, *, now_ms: int, lease_ms: int) -> int:
+    """How many mailboxes of an output may be leased now."""
+    if output.left_alone_until_ms is None:
+        return mailboxes
+    left_ms = output.left_alone_until_ms - now_ms
+    # Further ahead than it can be: the clock was set back.
+    return 0 if 0 < left_ms <= max(LONGEST_LEFT_ALONE_MS, lease_ms) else 1
 
 
 _is_due: Final = (

@@ -77,7 +77,8 @@ class Claim:
     """The right to send one mailbox's messages, first to last, until `until_ms`.
 
     `delivered_sequence` is the highest one that was delivered: what lies between it and a later message
-    that is sent was given up.
+    that is sent was given up. `is_probe` says that nobody answered at the output lately, and that this
+    finds out whether somebody does: nothing else is sent there meanwhile.
     """
 
     output: Output
@@ -86,6 +87,7 @@ class Claim:
     until_ms: int
     delivered_sequence: int
     messages: tuple[Message, ...]
+    is_probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from higgs_shop.outbox.mailboxes import (
     mailbox_time,
     set_due,
 )
-from higgs_shop.outputs import Output, held_output
+from higgs_shop.outputs import Output, held_output, leave_alone_no_more
 from higgs_shop.tables import mailboxes, messages
 
 # What one write transaction is about: a page that wants to write waits for no more than this.
@@ -27,9 +27,10 @@ _AT_ONCE: Final = 500
 def waits_for_retry(
     connection: Connection, output: Output, *, mpid: int | None = None, now_ms: int
 ) -> bool:
-    """Whether anything of an output, or of one person there, is not due yet."""
-    waiting = _waiting(connection, output, mpid, now_ms).limit(1)
-    return connection.execute(waiting).first() is not None
+    """Whether anything of an output, or of one person there, is not due yet, or left alone."""
+    is_left_alone = output.unreachable_since_ms is not None
+    waiting = _at(output, mpid) if is_left_alone else _waiting(connection, output, mpid, now_ms)
+    return connection.execute(waiting.limit(1)).first() is not None
 
 
 def try_now(database: Database, output: Output, *, mpid: int | None = None, now_ms: int) -> int:
@@ -37,7 +38,8 @@ def try_now(database: Database, output: Output, *, mpid: int | None = None, now_
     forwards.
 
     It is done by and by, in short transactions. What waits for a retry only since it was asked for is not
-    part of it, so that nothing is tried over and over.
+    part of it, so that nothing is tried over and over. An output at which nobody answers is left alone no
+    more.
 
     Args:
         mpid: of this person alone.
@@ -45,6 +47,9 @@ def try_now(database: Database, output: Output, *, mpid: int | None = None, now_
     Returns: of how many people something was made due; 0 also when the output was removed meanwhile.
     Raises: DatabaseBusy.
     """
+    if output.unreachable_since_ms is not None:
+        with database.write() as connection:
+            leave_alone_no_more(connection, output)
     made_due = 0
     with database.read() as connection:
         waiting = _waiting(connection, output, mpid, now_ms).execution_options(yield_per=_AT_ONCE)
@@ -82,10 +87,16 @@ def _key(output: Output, mpid: int) -> MailboxKey:
 
 def _waiting(connection: Connection, output: Output, mpid: int | None, now_ms: int) -> Select[Any]:
     """Whose mailboxes are not due yet."""
+    due_now_ms = literal(mailbox_time(connection, now_ms), BigInteger)
+    return _at(output, mpid).where(mailboxes.c.due_at_ms > due_now_ms)
+
+
+def _at(output: Output, mpid: int | None) -> Select[Any]:
+    """Whose mailboxes have anything that waits."""
     found = select(mailboxes.c.mpid).where(
         mailboxes.c.workspace_id == output.workspace_id,
         mailboxes.c.output_id == output.id,
-        mailboxes.c.due_at_ms > literal(mailbox_time(connection, now_ms), BigInteger),
+        mailboxes.c.due_at_ms.is_not(None),
     )
     return found if mpid is None else found.where(mailboxes.c.mpid == mpid)
 

@@ -32,6 +32,12 @@ from higgs_shop.outputs.rotation import (
     without_secret,
 )
 from higgs_shop.outputs.settings import METADATA, OutputSettings
+from higgs_shop.outputs.unreachable import (
+    LONGEST_LEFT_ALONE_MS,
+    leave_alone,
+    leave_alone_no_more,
+    take_probe,
+)
 from higgs_shop.outputs.wanted import (
     WantedOutput,
     as_texts,
@@ -41,6 +47,7 @@ from higgs_shop.outputs.wanted import (
 )
 
 __all__ = [
+    "LONGEST_LEFT_ALONE_MS",
     "MAIN_OUTPUT",
     "METADATA",
     "MOST_SECRETS",
@@ -62,6 +69,8 @@ __all__ = [
     "fingerprint",
     "held_output",
     "hold_alone",
+    "leave_alone",
+    "leave_alone_no_more",
     "list_outputs",
     "mark_full",
     "new_output",
@@ -72,6 +81,7 @@ __all__ = [
     "resume_output",
     "running_outputs",
     "signing_secret_or_new",
+    "take_probe",
     "with_another_secret",
     "without_secret",
 ]

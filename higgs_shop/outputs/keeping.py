@@ -22,6 +22,7 @@ from higgs_shop.mistakes import Mistake
 from higgs_shop.outputs.errors import NoSuchOutput, OutputRefused
 from higgs_shop.outputs.output import STORED, Output, stored_output
 from higgs_shop.outputs.settings import OutputSettings
+from higgs_shop.outputs.unreachable import REACHABLE
 from higgs_shop.tables import (
     gatherings,
     given_up_totals,
@@ -226,6 +227,8 @@ def _new(
         "paused_at_ms": None,
         "is_full": False,
         "gathering": "yes" if settings.gathers else "no",
+        "unreachable_since_ms": None,
+        "left_alone_until_ms": None,
         "created_at_ms": now_ms,
     }
 
@@ -239,7 +242,8 @@ _UPDATE: Final = (
             (bindparam("gathers", type_=Boolean()), "yes"),
             (outputs.c.gathering == "no", "no"),
             else_="ending",
-        )
+        ),
+        **REACHABLE,
     )
 )
 # Written out, not bound: SQLite takes a partial index only for a condition that it can read.
@@ -255,7 +259,7 @@ _PAUSE: Final = (
 _RESUME: Final = (
     update(outputs)
     .where(_this, outputs.c.state == "paused")
-    .values(state="running", pause_reason="", paused_at_ms=None)
+    .values(state="running", pause_reason="", paused_at_ms=None, **REACHABLE)
 )
 _MARK_FULL: Final = (
     update(outputs)

@@ -28,6 +28,9 @@ class Output:
         pause_reason: why it is paused, as a sentence.
         is_full: so much waits that new messages become dead letters at once.
         gathering: whether its events wait for others before they become messages.
+        unreachable_since_ms: since when nobody answers there; None when somebody did, or nobody knows.
+        left_alone_until_ms: until when nothing is sent because of that; then one message at a time is,
+            until somebody answers. By the clock of leases, like the other.
     """
 
     id: int
@@ -42,6 +45,8 @@ class Output:
     paused_at_ms: int | None
     is_full: bool
     gathering: GatheringState
+    unreachable_since_ms: int | None
+    left_alone_until_ms: int | None
     created_at_ms: int
 
 
@@ -58,6 +63,8 @@ STORED: Final = (
     outputs.c.paused_at_ms,
     outputs.c.is_full,
     outputs.c.gathering,
+    outputs.c.unreachable_since_ms,
+    outputs.c.left_alone_until_ms,
     outputs.c.created_at_ms,
 )
 """The columns of an output's values."""

@@ -96,7 +96,7 @@ def _try_now(name: str, location: str, *, number: int | None = None) -> Response
     if sent.is_new:
         # It has transactions of its own, many short ones.
         people = outbox.try_now(parts().database, output, mpid=mpid, now_ms=parts().clock())
-        flash(_tried_in_words(people), "info")
+        flash(_tried_in_words(output, people), "info")
         parts().forwarder.wake()
     return redirect(sent.location, 303)
 
@@ -109,7 +109,9 @@ def _mpid_or_404(connection: Connection, output: Output, number: int) -> int:
     return message.mpid
 
 
-def _tried_in_words(people: int) -> str:
+def _tried_in_words(output: Output, people: int) -> str:
+    if output.unreachable_since_ms is not None:
+        return "What waits is tried now, whether or not anybody answers."
     if people == 0:
         return "Nothing waits for a retry."
     return f"What waits of {people:,} {'person' if people == 1 else 'people'} is tried now."

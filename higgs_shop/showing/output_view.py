@@ -42,6 +42,8 @@ def output_view(
         "can_try_now": can_try_now(connection, output, now_ms=now_ms),
         "no_test_because": None if no_test is None else sentence(no_test.reason),
         "is_failing": standing.is_failing,
+        "unreachable_since_ms": output.unreachable_since_ms,
+        "left_alone_until_ms": output.left_alone_until_ms,
         "is_sending": standing.tries.is_sending,
         "retrying": _number_view(standing.tries.retrying),
         "next_retry_ms": standing.tries.next_retry_ms,

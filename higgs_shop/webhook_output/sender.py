@@ -29,9 +29,10 @@ from higgs_shop.outbox import (
     record,
 )
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import Output, running_outputs
+from higgs_shop.outputs import Output, leave_alone, leave_alone_no_more, running_outputs
 from higgs_shop.webhook_output.posting import Posting
 from higgs_shop.webhook_output.retry import GONE, SCHEDULE_SECONDS
+from higgs_shop.webhook_output.unreachable import Unanswered, is_unanswered, left_alone_ms
 
 _GONE_REASON: Final = "the receiver answered 410 Gone: it wants no more"
 # A lease covers starting POSTs, the last one's deadline, and room to record them on a busy machine.
@@ -90,6 +91,11 @@ class Delivery:
         """True when the receiver answered 410."""
         return self.attempt.status_code == GONE
 
+    @property
+    def is_answered(self) -> bool:
+        """True when a receiver said anything, and was not only spoken for."""
+        return not is_unanswered(self.attempt.status_code)
+
 
 class Work(NamedTuple):
     """What a turn at the outbox is about.
@@ -126,7 +132,8 @@ class Turn(NamedTuple):
     Attributes:
         errands: to be posted at once or side by side: each is of another mailbox.
         unrecorded: deliveries whose mailbox somebody writes to, to be handed in again.
-        stopped: outputs of what the caller holds that do not run any more, by their id.
+        stopped: outputs of what the caller holds that nothing more is to be sent to, by their id: they do
+            not run any more, or nobody answers there.
     """
 
     errands: Sequence[Errand] = ()
@@ -176,6 +183,8 @@ class Sender:
         )
         self._lease_clock: LeaseClock = lease_clock or (lambda _: clock())
         self._monotonic_seconds = monotonic_seconds
+        self._schedule_seconds = tuple(schedule_seconds)
+        self._unanswered = Unanswered()
         self._lease_ms = _ROUND_MS + round(timeout_seconds * 1_000) + _ROOM_MS
         self._last_output = 0
 
@@ -215,6 +224,7 @@ class Sender:
 
         What pauses an output (410) is recorded with it. An output is asked for anew each time: nothing
         more is sent to one that is paused or removed, and the next message obeys its changed settings.
+        Where nobody answered several in a row, nothing is sent for a while: see `left_alone_ms`.
 
         Raises: DatabaseError and SQLAlchemy's errors, with nothing recorded, given back or leased.
         """
@@ -223,6 +233,7 @@ class Sender:
         def once() -> tuple[Turn, Sequence[HandedIn], Sequence[Recorded]]:
             with self._database.write() as connection:
                 running = _running(connection, done) if work.goes_on and (done or held) else {}
+                left_alone = self._leave_alone(connection, done, running)
                 following = [self._following(each, running) for each in done]
                 handed_in = [
                     *(_hand_in(*each) for each in zip(done, following, strict=True)),
@@ -252,7 +263,7 @@ class Sender:
                 unrecorded=[
                     each for each, state in zip(done, of_done, strict=True) if state == "busy"
                 ],
-                stopped=frozenset(each.output.id for each in held) - running.keys(),
+                stopped=_stopped(held, running.keys() - left_alone, claims),
             )
             return turn, handed_in, recorded
 
@@ -267,7 +278,37 @@ class Sender:
         """Post a message, and judge the answer. Nothing is recorded, and any error is an outcome."""
         self._database.assert_not_writing()
         attempt = self._posting.attempt(errand.output, errand.message, errand.given_up)
+        self._unanswered.count(errand.output.id, attempt.status_code)
         return Delivery(errand, attempt)
+
+    def _leave_alone(
+        self, connection: Connection, done: Sequence[Delivery], running: Mapping[int, Output]
+    ) -> set[int]:
+        """Remember where nobody answers any more, and where somebody does again.
+
+        Returns: the outputs where nobody does, of those that run.
+        """
+        unreachable = {
+            number for number, output in running.items() if output.unreachable_since_ms is not None
+        }
+        for number in sorted({each.errand.output.id for each in done} & running.keys()):
+            output = running[number]
+            deliveries = [each for each in done if each.errand.output.id == number]
+            if any(each.is_answered for each in deliveries):
+                if number in unreachable:
+                    leave_alone_no_more(connection, output)
+                    unreachable.remove(number)
+            elif (
+                any(each.errand.claim.is_probe for each in deliveries)
+                if number in unreachable
+                else self._unanswered.is_too_many(number)
+            ):
+                now_ms, since_ms = self._lease_clock(connection), output.unreachable_since_ms
+                since_ms = now_ms if since_ms is None else since_ms
+                wait_ms = left_alone_ms(self._schedule_seconds, unreachable_ms=now_ms - since_ms)
+                leave_alone(connection, output, since_ms=since_ms, until_ms=now_ms + wait_ms)
+                unreachable.add(number)
+        return unreachable
 
     def _first(self, claim: Claim) -> Errand:
         last_start_seconds = self._monotonic_seconds() + _ROUND_MS / 1_000
@@ -296,6 +337,14 @@ def _running(connection: Connection, done: Sequence[Delivery]) -> Mapping[int, O
     """The outputs that still run once this is recorded."""
     gone = {each.errand.output.id for each in done if each.is_gone}
     return {each.id: each for each in running_outputs(connection) if each.id not in gone}
+
+
+def _stopped(held: Sequence[Errand], reached: set[int], claims: Sequence[Claim]) -> frozenset[int]:
+    """Outputs that nothing more is sent to, of what is held; a probe is sent."""
+    probed = {
+        each.output.id for each in (*(errand.claim for errand in held), *claims) if each.is_probe
+    }
+    return frozenset(each.output.id for each in held) - reached - probed
 
 
 def _hand_in(delivery: Delivery, following: Errand | None) -> HandedIn:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, event, insert
 
 from higgs_shop import outbox
 from higgs_shop.database import Database
-from higgs_shop.outputs import Output, list_outputs
+from higgs_shop.outputs import Output, leave_alone, list_outputs, take_probe
 from higgs_shop.tables import messages, replays
 from higgs_shop.tracker import count_gathered, send_test_event
 from tests.api.conftest import OpenStore, Store
@@ -227,6 +227,13 @@ def test_looking_at_deliveries_and_replaying_them_reads_no_table_from_end_to_end
             assert send_test_event(connection, output, now_ms=store.clock())
         for mpid in (None, 1):
             outbox.try_now(database, output, mpid=mpid, now_ms=0)
+        with database.write() as connection:
+            leave_alone(connection, output, since_ms=1, until_ms=2)
+            (output,) = list_outputs(connection, "default")
+            assert take_probe(connection, output, until_ms=3)
+            assert outbox.waits_for_retry(connection, output, now_ms=1)
+            assert not outbox.waits_for_retry(connection, output, mpid=2, now_ms=1)
+        outbox.try_now(database, output, now_ms=0)
 
     assert len(statements) > 20
     assert scans(database, statements) == []

@@ -337,7 +337,19 @@ def _connecting(store: Store, receiver: Receiver) -> Iterable[tuple[str, Page]]:
     yield "/connections/<name>/deliveries", nobody
     yield from _trying_out(store, visitor, receiver)
     yield from _replaying(store, visitor)
+    yield from _left_alone(store, visitor, receiver)
     yield from _setting(store, visitor)
+
+
+def _left_alone(store: Store, visitor: Browser, receiver: Receiver) -> Iterable[tuple[str, Page]]:
+    """Nobody answers any of several people."""
+    receiver.answer = lambda _: Reply(503)
+    for _ in range(5):
+        store.browser().get("/about")
+    for _ in range(10):
+        store.parts.sender.deliver_due()
+    yield "/connections", visitor.get("/connections")
+    yield "/connections/<name>", visitor.get("/connections/webhook")
 
 
 def _trying_out(store: Store, visitor: Browser, receiver: Receiver) -> Iterable[tuple[str, Page]]:

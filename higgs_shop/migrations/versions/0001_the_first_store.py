@@ -478,6 +478,8 @@ def upgrade() -> None:
         sa.Column("paused_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("is_full", sa.Boolean(), nullable=False),
         sa.Column("gathering", sa.Text(), nullable=False),
+        sa.Column("unreachable_since_ms", sa.BigInteger(), nullable=True),
+        sa.Column("left_alone_until_ms", sa.BigInteger(), nullable=True),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["workspace_id"], ["workspaces.id"], name="fk_outputs_workspace_id"

@@ -46,6 +46,7 @@ def test_a_store_is_ready_and_tells_whether_anybody_delivers(
                 "dead": 0,
                 "given_up_total": 0,
                 "is_full": False,
+                "unreachable_for_ms": None,
             }
         ],
         "all_workspaces": {

@@ -371,6 +371,72 @@ class TestTryingNow:
         assert len(receiver.requests) == 2
 
 
+class TestNobodyAnswers:
+    """A receiver that is away: it is left alone, the pages say so, and somebody may know better."""
+
+    @pytest.fixture(autouse=True)
+    def away(self, store: Store, receiver: Receiver) -> None:
+        """Seven people want something sent, and five of them are tried in vain."""
+        receiver.answer = lambda _: Reply(503)
+        for _ in range(7):
+            store.browser().get("/about")
+        deliver(store)
+        assert len(receiver.requests) == 5
+
+    def test_the_page_says_since_when_and_when_one_message_is_tried(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        page = visitor.get("/connections/webhook")
+        assert page.one("connection-state")["data-state"] == "failing"
+        assert "One is tried" in page.text("connection-unreachable")
+        assert json.loads(visitor.get("/readyz").html)["outputs"][0]["unreachable_for_ms"] == 0
+
+        store.clock.forward(seconds=5)
+        deliver(store)
+        assert len(receiver.requests) == 6
+        assert visitor.get("/connections/webhook").has("connection-unreachable")
+        assert json.loads(visitor.get("/readyz").html)["outputs"][0]["unreachable_for_ms"] == 5_000
+
+        receiver.answer = lambda _: Reply()
+        store.clock.forward(seconds=5)
+        deliver(store)
+        assert len(receiver.requests) > 7
+        assert not visitor.get("/connections/webhook").has("connection-unreachable")
+        assert json.loads(visitor.get("/readyz").html)["outputs"][0]["unreachable_for_ms"] is None
+
+    def test_a_message_that_was_not_tried_says_what_it_waits_for(
+        self, store: Store, visitor: Browser
+    ) -> None:
+        untried = [row for row in store.rows("mailboxes") if row["due_at_ms"] <= store.clock()]
+        (message, *_) = [
+            row for row in store.rows("messages") if row["mpid"] == untried[-1]["mpid"]
+        ]
+        page = visitor.get(f"/connections/webhook/deliveries/{message['id']}")
+        assert page.one("delivery-next-try")["data-when"] == "unreachable"
+        assert "Nobody answers there" in page.text("delivery-next-try")
+        assert page.has("delivery-try-now")
+
+    def test_trying_now_does_not_wait_for_anybody_to_answer(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        receiver.answer = lambda _: Reply()
+        page = visitor.get("/connections/webhook")
+        page = visitor.follow(visitor.submit(page, "connection-try-now"))
+        assert page.notices == ["What waits is tried now, whether or not anybody answers."]
+        deliver(store)
+        assert {row["state"] for row in store.rows("messages")} == {"delivered"}
+
+    def test_a_test_event_does_not_either(
+        self, store: Store, visitor: Browser, receiver: Receiver
+    ) -> None:
+        send_test(visitor)
+        receiver.answer = lambda _: Reply()
+        deliver(store)
+        assert (
+            visitor.get("/connections/webhook").one("connection-test")["data-state"] == "delivered"
+        )
+
+
 def test_only_observers_try_anything_out(open_store: OpenStore) -> None:
     store = open_store(operator_token="let me look")
     stranger = store.browser()

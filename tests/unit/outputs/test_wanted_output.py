@@ -42,6 +42,8 @@ def an_output(
         paused_at_ms=None,
         is_full=False,
         gathering="no",
+        unreachable_since_ms=None,
+        left_alone_until_ms=None,
         created_at_ms=1,
     )
 

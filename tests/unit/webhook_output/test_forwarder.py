@@ -34,6 +34,8 @@ def an_errand(mpid: int, output_id: int = MAIN, *, last_start_seconds: float = 1
         paused_at_ms=None,
         is_full=False,
         gathering="no",
+        unreachable_since_ms=None,
+        left_alone_until_ms=None,
         created_at_ms=NOW_MS,
     )
     message = Message(mpid, "default", output_id, mpid, 1, 1, f"msg_{mpid}", b"{}", 0, 0, NOW_MS)
