@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         if isinstance(item, SchemathesisFunction):
-            item._nodeid = f"{item.nodeid}{item.name.removeprefix(item.originalname)}"  # noqa: SLF001
+            item._id = item.id.with_params(item.operation_label)
     ids = Counter(item.nodeid for item in items)
     alike = [name for name, number in ids.items() if number > 1]
     if alike:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from higgs_shop.clock import Clock
 from higgs_shop.database import Database
 from higgs_shop.outbox.mailboxes import (
+    IS_CLOSED,
     MailboxKey,
     hold_first_and_free,
     mailbox_time,
@@ -141,6 +142,7 @@ def _next_of(connection: Connection, choosing: _Choosing) -> list[_Found]:
             select(messages.c.id, messages.c.mpid)
             .where(
                 *conditions_of(choosing.output, choosing.choice),
+                IS_CLOSED,
                 messages.c.state == state,
                 messages.c.id > choosing.looked_at_id,
                 messages.c.id <= choosing.last_id,

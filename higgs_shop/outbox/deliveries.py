@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select
 
-from higgs_shop.outbox.mailboxes import IS_WAITING, MAILBOX_OF_MESSAGE
+from higgs_shop.outbox.mailboxes import IS_CLOSED, IS_WAITING, MAILBOX_OF_MESSAGE
 from higgs_shop.outbox.message import Backlog, State
 from higgs_shop.outputs import Output
 from higgs_shop.tables import delivery_attempts, events, mailboxes, messages
@@ -111,7 +111,9 @@ def list_messages(
     if mpid is not None:
         conditions.append(messages.c.mpid == mpid)
     states = get_args(State) if state is None else (state,)
-    return list_newest(connection, states, conditions, before_id=before_id, most=most)
+    return list_newest(
+        connection, states, conditions, before_id=before_id, most=most, of_mailbox=mpid is not None
+    )
 
 
 def list_newest(
@@ -121,16 +123,40 @@ def list_newest(
     *,
     before_id: int | None,
     most: int,
+    of_mailbox: bool = False,
 ) -> list[ListedMessage]:
-    """Messages in one of these states for which all conditions hold, newest first."""
+    """Messages in one of these states for which all conditions hold, newest first.
+
+    Args:
+        of_mailbox: whether the conditions are those of one mailbox, in which ids and sequence numbers
+            rise together.
+    """
     older = [] if before_id is None else [messages.c.id < min(before_id, _HIGHEST_ID)]
     found: dict[int, ListedMessage] = {}
-    # Each state is a run of the index: together they would have to be sorted.
+    # Each state is a run of an index: together they would have to be sorted.
     for state in states:
-        fitting = _LISTED.where(*conditions, messages.c.state == state, *older)
-        newest = fitting.order_by(messages.c.id.desc()).limit(most)
+        fitting, by = _LISTED.where(*conditions, *older), messages.c.id
+        if state != "waiting":
+            fitting = fitting.where(IS_CLOSED, messages.c.state == state)
+        else:
+            fitting = fitting.where(IS_WAITING)
+            if of_mailbox:
+                by = messages.c.sequence
+                fitting = fitting.where(*_lower(connection, conditions, before_id))
+        newest = fitting.order_by(by.desc()).limit(most)
         found |= {row.id: _listed(row) for row in connection.execute(newest)}
     return sorted(found.values(), key=lambda message: message.id, reverse=True)[:most]
+
+
+def _lower(
+    connection: Connection, of_mailbox: Sequence[ColumnElement[bool]], before_id: int | None
+) -> list[ColumnElement[bool]]:
+    """What holds for the sequence numbers before that of a message, if it is (still) in the mailbox."""
+    if before_id is None or before_id > _HIGHEST_ID:
+        return []
+    numbered = select(messages.c.sequence).where(*of_mailbox, messages.c.id == before_id)
+    sequence = connection.scalar(numbered)
+    return [] if sequence is None else [messages.c.sequence < sequence]
 
 
 def get_message(

@@ -144,6 +144,7 @@ MAILBOX_OF_MESSAGE: Final = and_(
 
 # Written out, not bound: SQLite takes a partial index only for a condition that it can read.
 IS_WAITING: Final = messages.c.state == literal_column("'waiting'")
+IS_CLOSED: Final = messages.c.state != literal_column("'waiting'")
 
 WAITING_OF_MAILBOX: Final = (
     messages.c.workspace_id == bindparam("of_workspace"),

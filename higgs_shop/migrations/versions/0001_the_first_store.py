@@ -414,10 +414,12 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at_ms IS NOT NULL"),
     )
     op.create_index(
-        "ix_messages_output_id_mpid_state_id",
+        "ix_messages_closed_of_person",
         "messages",
         ["output_id", "mpid", "state", "id"],
         unique=False,
+        sqlite_where=sa.text("state <> 'waiting'"),
+        postgresql_where=sa.text("state <> 'waiting'"),
     )
     op.create_index(
         "ix_messages_output_id_state_id", "messages", ["output_id", "state", "id"], unique=False
