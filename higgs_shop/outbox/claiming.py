@@ -56,6 +56,8 @@ def claim_due(
 ) -> list[Claim]:
     """Lease the mailboxes that have been due for longest, and read the first waiting messages of each.
 
+    An output at which nobody answers gives none while it is left alone, and then one, which is a probe.
+
     Args:
         connection: of a write transaction.
         clock: see LeaseClock.
@@ -64,8 +66,6 @@ def claim_due(
         most_of_one_output: no more than this, those that are held included, while several outputs run.
         after_output: among equals, the outputs take turns: the first behind this one comes first.
         most: how many messages of each mailbox.
-
-    An output at which nobody answers gives none while it is left alone, and then one, which is a probe.
     Returns: none when no mailbox is due, or all that are due are leased. A lease that ran out counts as
         given back: whoever held it may have sent without recording, so the same bytes go out again.
     """

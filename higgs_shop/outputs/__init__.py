@@ -34,6 +34,7 @@ from higgs_shop.outputs.rotation import (
 from higgs_shop.outputs.settings import METADATA, OutputSettings
 from higgs_shop.outputs.unreachable import (
     LONGEST_LEFT_ALONE_MS,
+    give_probe_back,
     leave_alone,
     leave_alone_no_more,
     take_probe,
@@ -67,6 +68,7 @@ __all__ = [
     "ensure_main_output",
     "find_output",
     "fingerprint",
+    "give_probe_back",
     "held_output",
     "hold_alone",
     "leave_alone",

@@ -50,6 +50,17 @@ def take_probe(connection: Connection, output: Output, *, until_ms: int) -> bool
     return connection.execute(_TAKE_PROBE, values).rowcount == 1
 
 
+def give_probe_back(connection: Connection, output: Output, *, until_ms: int, now_ms: int) -> None:
+    """Let another one be taken at once, since this one was not sent.
+
+    Args:
+        connection: as for `leave_alone`.
+        until_ms: what it was taken with.
+    """
+    values = {"of_output": output.id, "seen_ms": until_ms, "until_ms": now_ms}
+    connection.execute(_GIVE_PROBE_BACK, values)
+
+
 _this: Final = outputs.c.id == bindparam("of_output")
 _until_ms: Final = bindparam("until_ms", type_=BigInteger())
 
@@ -64,12 +75,16 @@ _LEAVE_ALONE: Final = (
 _LEAVE_ALONE_NO_MORE: Final = (
     update(outputs).where(_this, outputs.c.unreachable_since_ms.is_not(None)).values(**REACHABLE)
 )
+_as_seen: Final = outputs.c.left_alone_until_ms == bindparam("seen_ms", type_=BigInteger())
+_GIVE_PROBE_BACK: Final = (
+    update(outputs).where(_this, _as_seen).values(left_alone_until_ms=_until_ms)
+)
 _TAKE_PROBE: Final = (
     update(outputs)
     .where(
         outputs.c.id.in_(
             select(outputs.c.id)
-            .where(_this, outputs.c.left_alone_until_ms == bindparam("seen_ms", type_=BigInteger()))
+            .where(_this, _as_seen)
             .with_for_update(key_share=True, skip_locked=True)
         )
     )

@@ -29,7 +29,13 @@ from higgs_shop.outbox import (
     record,
 )
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import Output, leave_alone, leave_alone_no_more, running_outputs
+from higgs_shop.outputs import (
+    Output,
+    give_probe_back,
+    leave_alone,
+    leave_alone_no_more,
+    running_outputs,
+)
 from higgs_shop.webhook_output.posting import Posting
 from higgs_shop.webhook_output.retry import GONE, SCHEDULE_SECONDS
 from higgs_shop.webhook_output.unreachable import Unanswered, is_unanswered, left_alone_ms
@@ -233,6 +239,7 @@ class Sender:
         def once() -> tuple[Turn, Sequence[HandedIn], Sequence[Recorded]]:
             with self._database.write() as connection:
                 running = _running(connection, done) if work.goes_on and (done or held) else {}
+                self._give_probes_back(connection, work.unsent)
                 left_alone = self._leave_alone(connection, done, running)
                 following = [self._following(each, running) for each in done]
                 handed_in = [
@@ -281,6 +288,17 @@ class Sender:
         self._unanswered.count(errand.output.id, attempt.status_code)
         return Delivery(errand, attempt)
 
+    def _give_probes_back(self, connection: Connection, unsent: Sequence[Errand]) -> None:
+        """Let somebody else find out whether anybody answers."""
+        for claim in sorted((each.claim for each in unsent), key=lambda each: each.output.id):
+            if claim.is_probe:
+                give_probe_back(
+                    connection,
+                    claim.output,
+                    until_ms=claim.until_ms,
+                    now_ms=self._lease_clock(connection),
+                )
+
     def _leave_alone(
         self, connection: Connection, done: Sequence[Delivery], running: Mapping[int, Output]
     ) -> set[int]:
@@ -298,6 +316,7 @@ class Sender:
                 if number in unreachable:
                     leave_alone_no_more(connection, output)
                     unreachable.remove(number)
+                    _log.info("somebody answers at output %s again", output.name)
             elif (
                 any(each.errand.claim.is_probe for each in deliveries)
                 if number in unreachable
@@ -307,6 +326,8 @@ class Sender:
                 since_ms = now_ms if since_ms is None else since_ms
                 wait_ms = left_alone_ms(self._schedule_seconds, unreachable_ms=now_ms - since_ms)
                 leave_alone(connection, output, since_ms=since_ms, until_ms=now_ms + wait_ms)
+                if number not in unreachable:
+                    _log.warning("nobody answers at output %s: it is left alone", output.name)
                 unreachable.add(number)
         return unreachable
 

@@ -212,6 +212,18 @@ def test_what_is_leased_ahead_is_stopped_but_for_a_probe(
     assert turn.errands == []
 
 
+def test_a_probe_that_is_given_back_unsent_is_taken_again_at_once(
+    database: Database, output: Output, receiver: Receiver, sender: Sender, clock: FakeClock
+) -> None:
+    go_away(database, output, receiver, sender, clock)
+    clock.forward(seconds=5)
+    (probe,) = sender.turn(Work(places=1)).errands
+    clock.forward(seconds=1)
+    sender.turn(Work(unsent=[probe], goes_on=False))
+    (another,) = sender.turn(Work(places=1)).errands
+    assert another.claim.is_probe
+
+
 @pytest.mark.parametrize("how", ["try now", "other settings", "pause and go on"])
 def test_who_says_that_it_is_worth_trying_is_believed(
     database: Database,
