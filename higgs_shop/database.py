@@ -48,6 +48,10 @@ _UNUSABLE: Final = frozenset(
     ]
 )
 
+# Of a new file. What a page changes lies in some twenty places, each of which is written as a whole:
+# by twice this (SQLite's usual size), a commit is nearly twice as long.
+_BLOCK_BYTES: Final = 2_048
+
 _SQLITE_SETTINGS: Final = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: what was answered survives a power cut
@@ -206,6 +210,7 @@ def _set_up_sqlite(dbapi_connection: Any, busy_timeout_ms: int) -> None:
     # Python's sqlite3 would otherwise start transactions by itself, deferred and not before SELECT.
     dbapi_connection.isolation_level = None
     cursor = dbapi_connection.cursor()
+    cursor.execute(f"PRAGMA page_size = {_BLOCK_BYTES}")
     give_up_seconds = time.monotonic() + busy_timeout_ms / 1_000
     for name, wanted in {"busy_timeout": busy_timeout_ms, **_SQLITE_SETTINGS}.items():
         _execute_when_unlocked(cursor, f"PRAGMA {name} = {wanted}", give_up_seconds)

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,7 @@ class TestEverySqliteConnection:
             ("synchronous", 2),
             ("foreign_keys", 1),
             ("busy_timeout", BUSY_TIMEOUT_MS),
+            ("page_size", 2_048),
         ],
     )
     def test_has_the_settings(self, sqlite: Database, pragma: str, value: object) -> None:
@@ -70,6 +71,18 @@ class TestEverySqliteConnection:
 
     def test_keeps_the_busy_timeout_below_the_budget_of_a_page(self) -> None:
         assert BUSY_TIMEOUT_MS < 1_500
+
+    def test_a_file_from_before_keeps_its_blocks(self, tmp_path: Path) -> None:
+        with closing(sqlite3.connect(tmp_path / "old.db")) as old:
+            old.executescript(
+                "PRAGMA page_size = 4096; CREATE TABLE kept (n); INSERT INTO kept VALUES (7)"
+            )
+        with closing(Database(f"sqlite:///{tmp_path / 'old.db'}")) as database:
+            with database.write() as connection:
+                connection.exec_driver_sql("INSERT INTO kept VALUES (8)")
+            with database.read() as connection:
+                assert connection.exec_driver_sql("SELECT n FROM kept").scalars().all() == [7, 8]
+                assert connection.exec_driver_sql("PRAGMA page_size").scalar_one() == 4_096
 
     def test_a_file_that_cannot_keep_a_log_is_refused(self) -> None:
         """A database in memory has no write-ahead log."""
