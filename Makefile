@@ -7,8 +7,6 @@ BIN := $(VENV)/bin
 # What is imported is compiled then; compiling all of it first takes longer than the rest of a start.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile
 SOURCES := higgs_shop tests benchmarks
-# A file's tests share what is dear to start. In the order of their names, short ones come last.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Only what stands on make's command line: shells export a HOST of their own.
 given = $(filter command line,$(origin $(1)))
@@ -23,7 +21,7 @@ help:
 	echo 'make run      install what is needed and serve the store on http://127.0.0.1:8000'
 	echo '              (make run PORT=8010 HOST=127.0.0.1; PORT=0 picks a free port)'
 	echo 'make test     install what tests need, a browser too, and run every test'
-	echo '              (make test ARGS="-k cart -x" hands options on to pytest, -n0 too: one after another)'
+	echo '              (make test ARGS="-k cart -x" hands options on to pytest)'
 	echo 'make check    the same, tool by tool: format, lint, types, imports, tests'
 	echo 'make bench    measure the store, and print the figures beside the goals (minutes)'
 	echo 'make crash    kill the store, break its lines and disks, and count what is lost (an hour)'
@@ -38,7 +36,7 @@ run: $(VENV)/run.stamp
 	$(LISTEN) $(BIN)/python -m higgs_shop run
 
 test: $(VENV)/browser.stamp $(VENV)/web_sdk.stamp
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/browser.stamp $(VENV)/web_sdk.stamp
 	echo '== format' && $(BIN)/python -m ruff format --check $(SOURCES)
@@ -46,7 +44,7 @@ check: $(VENV)/browser.stamp $(VENV)/web_sdk.stamp
 	echo '== types' && $(BIN)/python -m mypy --strict $(SOURCES)
 	echo '== imports' && $(BIN)/lint-imports
 	echo '== tests' && $(BIN)/python -m pytest --ignore=tests/test_quality.py \
-		--deselect=tests/test_architecture.py::test_imports_keep_to_the_contracts $(SIDE_BY_SIDE) $(ARGS)
+		--deselect=tests/test_architecture.py::test_imports_keep_to_the_contracts $(ARGS)
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -4,13 +4,11 @@ import random
 import secrets
 import shutil
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from schemathesis.pytest.plugin import SchemathesisFunction
 from sqlalchemy import create_engine, delete
 
 from higgs_shop.database import Database
@@ -24,19 +22,6 @@ settings.load_profile("busy")
 
 # A shell ignores SIGINT for what it starts in the background, and processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test an id of its own: Schemathesis gives one to all operations of an API, and of what
-    is called the same, one would run where tests run side by side.
-    """
-    for item in items:
-        if isinstance(item, SchemathesisFunction):
-            item._id = item.id.with_params(item.operation_label)
-    ids = Counter(item.nodeid for item in items)
-    alike = [name for name, number in ids.items() if number > 1]
-    if alike:
-        raise pytest.UsageError(f"tests are called the same, and one of each would run: {alike}")
 
 
 @pytest.fixture
