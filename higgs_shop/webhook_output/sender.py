@@ -236,7 +236,7 @@ class Sender:
         """
         done, held = work.done, work.held
 
-        def once() -> tuple[Turn, Sequence[HandedIn], Sequence[Recorded]]:
+        def once() -> tuple[Turn, Sequence[HandedIn], Sequence[Recorded], set[int]]:
             with self._database.write() as connection:
                 running = _running(connection, done) if work.goes_on and (done or held) else {}
                 self._give_probes_back(connection, work.unsent)
@@ -272,9 +272,11 @@ class Sender:
                 ],
                 stopped=_stopped(held, running.keys() - left_alone, claims),
             )
-            return turn, handed_in, recorded
+            return turn, handed_in, recorded, left_alone
 
-        turn, handed_in, recorded = _tried_again(once)
+        turn, handed_in, recorded, left_alone = _tried_again(once)
+        for number in left_alone:
+            self._unanswered.start_anew(number)
         if turn.errands:
             self._last_output = turn.errands[-1].output.id
         for each, state in zip(handed_in, recorded, strict=True):

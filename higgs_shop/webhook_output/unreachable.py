@@ -55,6 +55,11 @@ class Unanswered:
             else:
                 del self._in_a_row[output_id]
 
+    def start_anew(self, output_id: int) -> None:
+        """Count from none again: it is left alone, and whoever ends that wants it tried as usual."""
+        with self._lock:
+            del self._in_a_row[output_id]
+
     def is_too_many(self, output_id: int) -> bool:
         """Whether nobody seems to be there."""
         return self._in_a_row[output_id] >= MOST_UNANSWERED

@@ -9,7 +9,7 @@ from higgs_shop import outbox
 from higgs_shop.database import Database
 from higgs_shop.outbox import Draft
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import Output
+from higgs_shop.outputs import Output, find_output
 from higgs_shop.webhook_output import Sender
 from tests.network_faults import Received
 from tests.webhook_outputs import an_output
@@ -51,6 +51,20 @@ def enqueue(database: Database, *mpids: int, now_ms: int, output: Output | None 
                 drafts=[Draft(mpid, partial(_body, mpid))],
                 now_ms=now_ms,
             )
+
+
+def deliver_all(sender: Sender) -> None:
+    """Send whatever is due, until nothing is."""
+    while sender.deliver_due():
+        pass
+
+
+def now(database: Database, output: Output) -> Output:
+    """The output as it is stored now."""
+    with database.read() as connection:
+        found = find_output(connection, output.workspace_id, output.name)
+    assert found is not None
+    return found
 
 
 def _body(mpid: int, sequence: int, webhook_id: str) -> bytes:

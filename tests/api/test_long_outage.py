@@ -15,7 +15,7 @@ from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.tables import mailboxes, outputs
 from higgs_shop.webhook_output import GAP_HEADER, SCHEDULE_SECONDS, Sender
 from tests.api.conftest import FakeClock
-from tests.api.sending import a_sender, enqueue
+from tests.api.sending import a_sender, deliver_all, enqueue
 from tests.webhook_outputs import an_output
 
 PEOPLE = range(1, 101)
@@ -79,8 +79,7 @@ def test_after_76_hours_all_of_it_goes_out_in_order_and_dead_letters_on_request(
     assert receiver.gaps == {mpid: ["1-1"] for mpid in PEOPLE}
 
     outbox.start_replay(database, output, ReplayChoice(), now_ms=clock())
-    while sender.deliver_due():
-        pass
+    deliver_all(sender)
     assert receiver.order == {mpid: [*range(2, EVENTS_EACH + 1), 1] for mpid in PEOPLE}
     assert len(receiver.bodies) == len(PEOPLE) * EVENTS_EACH
     with database.read() as connection:
@@ -122,8 +121,7 @@ def _send_all_that_is_due(
         until_ms is None or due_ms <= until_ms
     ):
         clock.forward(seconds=max(0, due_ms - clock()) / 1_000)
-        while sender.deliver_due():
-            pass
+        deliver_all(sender)
 
 
 def _next_due_ms(database: Database) -> int | None:

@@ -10,10 +10,10 @@ from higgs_shop.clock import system_clock
 from higgs_shop.database import Database
 from higgs_shop.outbox import MessageState
 from higgs_shop.outgoing_http import OutgoingHttp
-from higgs_shop.outputs import Output, find_output, resume_output
+from higgs_shop.outputs import Output, resume_output
 from higgs_shop.webhook_output import GAP_HEADER, Forwarder, Sender
 from tests.api.conftest import FakeClock
-from tests.api.sending import ADA, BOB, a_sender, enqueue, sequences
+from tests.api.sending import ADA, BOB, a_sender, deliver_all, enqueue, now, sequences
 from tests.network_faults import Received, Receiver, Reply
 from tests.webhook_outputs import an_output
 
@@ -25,11 +25,6 @@ def sender(database: Database, http: OutgoingHttp, clock: FakeClock) -> Sender:
     return a_sender(database, http, clock)
 
 
-def deliver_all(sender: Sender) -> None:
-    while sender.deliver_due():
-        pass
-
-
 def at(receiver: Receiver, path: str) -> list[Received]:
     return [each for each in receiver.requests if each.path == path]
 
@@ -38,13 +33,6 @@ def states(database: Database, output: Output, mpid: int = ADA) -> list[MessageS
     with database.read() as connection:
         found = outbox.messages_of_events(connection, "default", [mpid])[mpid]
     return [each for each in found if each.output_id == output.id]
-
-
-def now(database: Database, output: Output) -> Output:
-    with database.read() as connection:
-        found = find_output(connection, "default", output.name)
-    assert found is not None
-    return found
 
 
 def only(path: str, reply: Reply) -> Callable[[Received], Reply]:

@@ -13,7 +13,6 @@ from higgs_shop.outgoing_http import OutgoingHttp
 from higgs_shop.outputs import (
     Output,
     change_output,
-    find_output,
     pause_output,
     remove_output,
     resume_output,
@@ -23,7 +22,7 @@ from higgs_shop.webhook_output import Forwarder, Sender
 from higgs_shop.webhook_output.sender import Work
 from higgs_shop.webhook_output.unreachable import MOST_UNANSWERED
 from tests.api.conftest import FakeClock
-from tests.api.sending import a_sender, enqueue, sequences
+from tests.api.sending import a_sender, deliver_all, enqueue, now, sequences
 from tests.at_once import at_once
 from tests.network_faults import Receiver, Reply
 from tests.webhook_outputs import an_output
@@ -46,18 +45,6 @@ def output(database: Database, receiver: Receiver) -> Output:
 @pytest.fixture
 def sender(database: Database, http: OutgoingHttp, clock: FakeClock) -> Sender:
     return a_sender(database, http, clock)
-
-
-def deliver_all(sender: Sender) -> None:
-    while sender.deliver_due():
-        pass
-
-
-def now(database: Database, output: Output) -> Output:
-    with database.read() as connection:
-        found = find_output(connection, "default", output.name)
-    assert found is not None
-    return found
 
 
 def left_alone_seconds(database: Database, output: Output, clock: FakeClock) -> float | None:
@@ -255,6 +242,18 @@ def test_who_says_that_it_is_worth_trying_is_believed(
     sent = len(receiver.requests) - MOST_UNANSWERED
     # Those that were tried in vain wait for their next try, unless that was asked for.
     assert sent == len(PEOPLE) + 2 - (0 if how == "try now" else MOST_UNANSWERED)
+
+
+def test_who_is_believed_is_not_proved_wrong_by_one_failure(
+    database: Database, output: Output, receiver: Receiver, sender: Sender, clock: FakeClock
+) -> None:
+    go_away(database, output, receiver, sender, clock)
+    outbox.try_now(database, now(database, output), now_ms=clock())
+    receiver.answer = lambda _: Reply()
+    receiver.script(*[AWAY] * (MOST_UNANSWERED - 1))
+    deliver_all(sender)
+    assert left_alone_seconds(database, output, clock) is None
+    assert len(receiver.requests) > len(PEOPLE)
 
 
 def test_a_clock_that_is_set_back_leaves_nobody_alone_for_longer(
