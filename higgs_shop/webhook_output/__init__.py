@@ -1,5 +1,6 @@
 """Webhook outputs: every message of the outbox as one signed POST, in order per MPID, until a 2xx."""
 
+from higgs_shop.webhook_output.errands import Delivery, Errand, Turn, Work
 from higgs_shop.webhook_output.forwarder import Forwarder
 from higgs_shop.webhook_output.posting import GAP_HEADER
 from higgs_shop.webhook_output.retry import (
@@ -8,7 +9,7 @@ from higgs_shop.webhook_output.retry import (
     longest_waits_ms,
     schedule_after,
 )
-from higgs_shop.webhook_output.sender import Delivery, Errand, Sender, Turn, Work
+from higgs_shop.webhook_output.sender import Sender
 from higgs_shop.webhook_output.signature import BadSecret, Verdict, sign, verify
 
 __all__ = [

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol, Self
 
 from higgs_shop.clock import Clock
 from higgs_shop.database import DatabaseError
-from higgs_shop.webhook_output.sender import Delivery, Errand, Turn, Work
+from higgs_shop.webhook_output.errands import Delivery, Errand, Turn, Work
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
@@ -58,7 +58,7 @@ class Forwarder:
         poll_seconds: what comes due by time is found by polling, as often as this.
         beat_seconds: see `beat`.
 
-    >>> from higgs_shop.webhook_output.sender import Turn
+    >>> from higgs_shop.webhook_output.errands import Turn
     >>> class Idle:
     ...     def turn(self, work):
     ...         return Turn()

@@ -18,8 +18,7 @@ from higgs_shop.outputs import (
     resume_output,
 )
 from higgs_shop.tables import messages
-from higgs_shop.webhook_output import Forwarder, Sender
-from higgs_shop.webhook_output.sender import Work
+from higgs_shop.webhook_output import Forwarder, Sender, Work
 from higgs_shop.webhook_output.unreachable import MOST_UNANSWERED
 from tests.api.conftest import FakeClock
 from tests.api.sending import a_sender, deliver_all, enqueue, now, sequences
