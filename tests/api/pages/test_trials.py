@@ -415,6 +415,8 @@ class TestNobodyAnswers:
         assert page.one("delivery-next-try")["data-when"] == "unreachable"
         assert "Nobody answers there" in page.text("delivery-next-try")
         assert page.has("delivery-try-now")
+        assert "What is due goes at once, everybody's" in page.html
+        assert "before it" not in page.html
 
     def test_trying_now_does_not_wait_for_anybody_to_answer(
         self, store: Store, visitor: Browser, receiver: Receiver
