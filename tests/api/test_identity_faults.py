@@ -16,11 +16,11 @@ import trustme
 from waitress.server import create_server
 
 from higgs_shop.database import Database
+from higgs_shop.furnishing import furnish
 from higgs_shop.idsync_service import create_service, random_mpid
 from higgs_shop.migrations import upgrade
 from higgs_shop.settings import Settings
 from higgs_shop.visitors import intents
-from higgs_shop.workspaces import DEFAULT_WORKSPACE, Workspace, ensure_workspace
 from tests.api import journeys
 from tests.api.conftest import FakeClock, OpenStore, Store
 from tests.network_faults import (
@@ -54,19 +54,8 @@ def remote(tmp_path: Path, clock: FakeClock) -> Iterator[tuple[str, int]]:
     """The address of an identity service with a database of its own, behind a real server."""
     database = Database(f"sqlite:///{tmp_path / 'remote.db'}")
     upgrade(database)
-    settings = Settings()
-    workspace = Workspace(
-        id=DEFAULT_WORKSPACE,
-        api_key=settings.idsync_key,
-        api_secret=settings.idsync_secret.get_secret_value(),
-        identity_strategy=settings.identity_strategy,
-        identity_priority=settings.identity_priority,
-        login_ids=settings.login_ids,
-        unique_ids=settings.unique_ids,
-        immutable_ids=settings.immutable_ids,
-    )
     with database.write() as connection:
-        ensure_workspace(connection, workspace, clock())
+        furnish(connection, Settings(), clock())
     service = create_service(database, clock=clock, new_mpid=random_mpid)
     server = create_server(service.wsgi_app, host="127.0.0.1", port=0, threads=4)
     thread = threading.Thread(target=server.run)
